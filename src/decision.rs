@@ -1,0 +1,208 @@
+//! What was decided about one payment: plain data, no heap, copied as a value.
+
+use std::fmt;
+
+use arrayvec::ArrayVec;
+
+/// Most rules of one pipeline, shadow rules included: a decision holds one bit for each.
+pub const RULES_MAX: usize = 1024;
+/// Most velocity values a decision keeps of those its matching rules read.
+pub const VALUES_MAX: usize = 24;
+
+/// What becomes of the payment, from mildest to hardest.
+///
+/// ```
+/// use tollgate::Outcome;
+/// assert!(Outcome::Approve < Outcome::Challenge && Outcome::Review < Outcome::Decline);
+/// assert_eq!(Outcome::Decline.to_string(), "decline");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Outcome {
+    /// Go on.
+    #[default]
+    Approve,
+    /// Go on once the payer has proved who they are.
+    Challenge,
+    /// Authorize, but hold the capture until somebody has looked.
+    Review,
+    /// Stop.
+    Decline,
+}
+
+impl Outcome {
+    /// All outcomes, mildest first.
+    pub const ALL: [Outcome; 4] = [Outcome::Approve, Outcome::Challenge, Outcome::Review, Outcome::Decline];
+
+    /// The word used in rules, files and answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Outcome::Approve => "approve",
+            Outcome::Challenge => "challenge",
+            Outcome::Review => "review",
+            Outcome::Decline => "decline",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a decision had to do without. Empty when nothing.
+///
+/// ```
+/// use tollgate::Degraded;
+/// let flags = Degraded::LATE | Degraded::EVICTED;
+/// assert_eq!(flags.names().collect::<Vec<_>>(), ["late", "evicted"]);
+/// assert!(flags.contains(Degraded::LATE) && !Degraded::NONE.contains(Degraded::LATE));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Degraded(u16);
+
+impl Degraded {
+    /// Nothing was missing.
+    pub const NONE: Degraded = Degraded(0);
+    /// The payment is older than the lateness bound; windows may have let go of what it needs.
+    pub const LATE: Degraded = Degraded(1);
+    /// A window that was asked for had been evicted; it counted as absent.
+    pub const EVICTED: Degraded = Degraded(2);
+    /// A window reaches back before the engine began to watch; it counted as absent.
+    pub const WARMING: Degraded = Degraded(4);
+    /// A window holds more events than are kept one by one; its value is within the documented bound.
+    pub const SATURATED: Degraded = Degraded(8);
+    /// The amount's currency is not in the rate table; sums of money leave it out.
+    pub const NO_RATE: Degraded = Degraded(16);
+    /// Above every reading; the payment's time is beyond what the engine's clock can believe.
+    pub const WILD_TIME: Degraded = Degraded(32);
+
+    const NAMES: [&'static str; 6] = ["late", "evicted", "warming", "saturated", "no_rate", "wild_time"];
+
+    /// Whether all of `other` is set.
+    pub fn contains(self, other: Degraded) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether nothing is set.
+    pub fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The set flags' names.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Degraded::NAMES.into_iter().enumerate().filter(move |(i, _)| self.0 >> i & 1 == 1).map(|(_, n)| n)
+    }
+}
+
+impl std::ops::BitOr for Degraded {
+    type Output = Degraded;
+    fn bitor(self, other: Degraded) -> Degraded {
+        Degraded(self.0 | other.0)
+    }
+}
+
+impl std::ops::BitOrAssign for Degraded {
+    fn bitor_assign(&mut self, other: Degraded) {
+        self.0 |= other.0;
+    }
+}
+
+/// The first 128 bits of the SHA-256 of everything a pipeline was built from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Digest(pub [u8; 16]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A set of rules, by their index in the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleSet([u64; RULES_MAX / 64]);
+
+impl RuleSet {
+    /// No rule.
+    pub const EMPTY: RuleSet = RuleSet([0; RULES_MAX / 64]);
+
+    /// Adds a rule; an index at or above [`RULES_MAX`] is no rule and is passed over.
+    pub fn insert(&mut self, rule: usize) {
+        if let Some(word) = self.0.get_mut(rule / 64) {
+            *word |= 1 << (rule % 64);
+        }
+    }
+
+    /// Whether the rule is in it.
+    pub fn contains(&self, rule: usize) -> bool {
+        self.0.get(rule / 64).is_some_and(|word| word >> (rule % 64) & 1 == 1)
+    }
+
+    /// The rules, in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.0.iter().enumerate().flat_map(|(i, &word)| {
+            std::iter::successors((word != 0).then_some(word), |w| Some(w & (w - 1)).filter(|w| *w != 0))
+                .map(move |w| i * 64 + w.trailing_zeros() as usize)
+        })
+    }
+
+    /// How many rules.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|w| w.count_ones() as usize).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|w| *w == 0)
+    }
+}
+
+/// A velocity value that a matching rule read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seen {
+    /// Index of the aggregate in the pipeline.
+    pub aggregate: u16,
+    /// Its value; NaN for absent.
+    pub value: f64,
+}
+
+/// The answer for one payment. Rules and aggregates are indices of the pipeline that `digest`
+/// names; `Pipeline::describe` turns them into words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// What becomes of the payment.
+    pub outcome: Outcome,
+    /// 0 (no risk seen) to 1000.
+    pub score: u16,
+    /// What had to be done without.
+    pub degraded: Degraded,
+    /// The rule that decided the outcome; `None` when the score or nothing did.
+    pub deciding: Option<u16>,
+    /// The pipeline that decided.
+    pub digest: Digest,
+    /// All rules that matched, shadow rules included.
+    pub matched: RuleSet,
+    /// The velocity values that the matching rules read, as far as [`VALUES_MAX`] goes.
+    pub seen: ArrayVec<Seen, VALUES_MAX>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_sets_keep_every_index_up_to_the_limit() {
+        let mut set = RuleSet::EMPTY;
+        let rules = [0, 1, 63, 64, 500, RULES_MAX - 1];
+        rules.iter().for_each(|&r| set.insert(r));
+        set.insert(RULES_MAX); // one past the limit: no such rule
+        assert_eq!(set.iter().collect::<Vec<_>>(), rules);
+        assert!(set.contains(64) && !set.contains(65) && !set.contains(RULES_MAX));
+    }
+}

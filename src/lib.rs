@@ -1,0 +1,27 @@
+//! tollgate scores every payment for fraud risk, in microseconds, in the process that needs the answer.
+
+#![deny(missing_docs)]
+#![deny(unsafe_code)]
+
+mod decision;
+mod error;
+mod money;
+mod payment;
+mod schema;
+mod time;
+mod token;
+mod velocity;
+
+pub use decision::{Decision, Degraded, Digest, Outcome, RULES_MAX, RuleSet, Seen, VALUES_MAX};
+pub use error::{Diagnostic, Error};
+pub use money::{AMOUNT_MINOR_MAX, AmountError, Currency, Money, Rates};
+pub use payment::{FieldError, ITEMS_MAX, Item, Payment};
+pub use schema::{
+    Column, Country, FIELDS_MAX, Field, FieldId, ITEM_FIELDS, Kind, Schema, TEXT_BYTES_MAX, Value, field,
+};
+pub use time::{Span, Timestamp};
+pub use token::{CardToken, KEY_BYTES_MIN, PAN_DIGITS_MAX, PAN_DIGITS_MIN, TokenKey, contains_pan, redact};
+pub use velocity::{
+    AGGREGATES_MAX, Aggregate, ENTITIES_MAX, ENTITY_FIELDS_MAX, Entity, FILTERS_MAX, Function, Plan,
+    PlanFull, Status, WINDOW_MAX,
+};

@@ -1,0 +1,260 @@
+//! Card numbers: found at the edge, replaced by a keyed token, wiped.
+//!
+//! A primary account number (PAN) is a string of 12 to 19 digits whose Luhn check digit is right;
+//! spaces and dashes between digits don't hide it. What stays of it is a keyed token
+//! (HMAC-SHA-256, PCI DSS 4.0.1 requirement 3.5.1.1), the BIN and the last four digits (3.4.1).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeroize::{Zeroize, Zeroizing};
+
+/// Digits of the shortest PAN (ISO/IEC 7812 allows fewer, no scheme in use issues them).
+pub const PAN_DIGITS_MIN: usize = 12;
+/// Digits of the longest PAN (ISO/IEC 7812-1).
+pub const PAN_DIGITS_MAX: usize = 19;
+/// Bytes of the shortest key that is accepted: the strength of the hash's 256 bits.
+pub const KEY_BYTES_MIN: usize = 32;
+
+/// The secret that card numbers are tokenised with. Its `Debug` shows
+/// the id alone, it has no serialised form, and it is wiped when dropped.
+///
+/// ```
+/// use tollgate::TokenKey;
+/// let key = TokenKey::new("k1", &[7; 32]).unwrap();
+/// let token = key.tokenize("4111 1111 1111 1111").unwrap();
+/// assert!(token.text().starts_with("tok_k1_"));
+/// assert_eq!((token.bin(), token.last4()), ("411111", "1111"));
+/// assert_eq!(token, key.tokenize("4111111111111111").unwrap());
+/// assert!(key.tokenize("4111 1111 1111 1112").is_none()); // not a card number
+/// assert!(TokenKey::new("k1", &[7; 31]).is_err());
+/// ```
+#[derive(Clone)]
+pub struct TokenKey {
+    id: String,
+    secret: Zeroizing<Vec<u8>>,
+}
+
+/// What may be kept of a card number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardToken {
+    text: String,
+    bin: String,
+    last4: String,
+}
+
+impl CardToken {
+    /// `tok_KEYID_` and 128 bits of the HMAC in hexadecimal.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+    /// The first six digits; eight for numbers of sixteen digits or more would still leave the
+    /// middle hidden, but six is what every scheme allows.
+    pub fn bin(&self) -> &str {
+        &self.bin
+    }
+    /// The last four digits.
+    pub fn last4(&self) -> &str {
+        &self.last4
+    }
+}
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenKey({})", self.id)
+    }
+}
+
+impl TokenKey {
+    /// A key of at least [`KEY_BYTES_MIN`] bytes, named `id` (letters and digits, so that a later
+    /// key can be told from this one).
+    ///
+    /// # Errors
+    /// A sentence that says which of the two is wrong; never the secret.
+    pub fn new(id: &str, secret: &[u8]) -> Result<TokenKey, String> {
+        if id.is_empty() || id.len() > 16 || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err("a token key's id is 1 to 16 letters and digits".to_owned());
+        }
+        if secret.len() < KEY_BYTES_MIN {
+            return Err(format!(
+                "the token key has {} bytes; it needs {KEY_BYTES_MIN} or more",
+                secret.len()
+            ));
+        }
+        Ok(TokenKey { id: id.to_owned(), secret: Zeroizing::new(secret.to_vec()) })
+    }
+
+    /// Reads `ID:HEX`, the form of the `TOLLGATE_TOKEN_KEY` environment variable.
+    ///
+    /// # Errors
+    /// As [`TokenKey::new`], or that the text has another form.
+    pub fn parse(text: &str) -> Result<TokenKey, String> {
+        let form = "a token key is written ID:HEX, for example k1: and 64 hexadecimal digits";
+        let (id, hex) = text.trim().split_once(':').ok_or(form)?;
+        if hex.len() % 2 != 0 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(form.to_owned());
+        }
+        let digit = |b: u8| (b as char).to_digit(16).unwrap_or(0) as u8;
+        let secret: Zeroizing<Vec<u8>> =
+            Zeroizing::new(hex.as_bytes().chunks(2).map(|p| digit(p[0]) << 4 | digit(p[1])).collect());
+        TokenKey::new(id, &secret)
+    }
+
+    /// The token of the card number that `text` is; `None` when it is not one.
+    pub fn tokenize(&self, text: &str) -> Option<CardToken> {
+        let mut digits = [0u8; PAN_DIGITS_MAX];
+        let count = pan_digits(text, &mut digits)?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).ok()?;
+        mac.update(&digits[..count]);
+        let tag = mac.finalize().into_bytes();
+        let mut token = format!("tok_{}_", self.id);
+        for byte in &tag[..16] {
+            token.push_str(&format!("{byte:02x}"));
+        }
+        let part = |range: std::ops::Range<usize>| digits[range].iter().map(|&b| b as char).collect();
+        let card = CardToken { text: token, bin: part(0..6), last4: part(count - 4..count) };
+        digits.zeroize();
+        Some(card)
+    }
+}
+
+/// Whether a card number stands anywhere in `text`.
+///
+/// ```
+/// assert!(tollgate::contains_pan("card 5555-5555-5555-4444, thanks"));
+/// assert!(!tollgate::contains_pan("5555-5555-5555-4445")); // check digit
+/// assert!(!tollgate::contains_pan("+555555555555544 44"));  // a phone number
+/// ```
+pub fn contains_pan(text: &str) -> bool {
+    next_pan(text, 0).is_some()
+}
+
+/// `text` with every card number in it replaced by `[card number]`: for messages and reject files.
+///
+/// ```
+/// assert_eq!(tollgate::redact("pan=4111111111111111;"), "pan=[card number];");
+/// ```
+pub fn redact(text: &str) -> Cow<'_, str> {
+    let Some(first) = next_pan(text, 0) else { return Cow::Borrowed(text) };
+    let mut out = String::with_capacity(text.len());
+    let (mut at, mut found) = (0, Some(first));
+    while let Some(range) = found {
+        out.push_str(&text[at..range.start]);
+        out.push_str("[card number]");
+        at = range.end;
+        found = next_pan(text, at);
+    }
+    out.push_str(&text[at..]);
+    Cow::Owned(out)
+}
+
+/// The first card number at or after byte `from`: a run of digits, spaces and dashes that is no
+/// part of a word, an identifier or a phone number with its plus sign.
+pub(crate) fn next_pan(text: &str, from: usize) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    // Few texts hold twelve digits at all; find out before anything else.
+    if bytes[from..].iter().filter(|b| b.is_ascii_digit()).count() < PAN_DIGITS_MIN {
+        return None;
+    }
+    let joins = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'+'));
+    let mut at = from;
+    while at < bytes.len() {
+        if !bytes[at].is_ascii_digit() {
+            at += 1;
+            continue;
+        }
+        let start = at;
+        while at < bytes.len() && matches!(bytes[at], b'0'..=b'9' | b' ' | b'-') {
+            at += 1;
+        }
+        let mut end = at;
+        while !bytes[end - 1].is_ascii_digit() {
+            end -= 1;
+        }
+        let mut digits = [0u8; PAN_DIGITS_MAX];
+        let free = !joins(start.checked_sub(1).and_then(|i| bytes.get(i))) && !joins(bytes.get(end));
+        let found = free && pan_digits(&text[start..end], &mut digits).is_some();
+        digits.zeroize();
+        if found {
+            return Some(start..end);
+        }
+    }
+    None
+}
+
+/// The digits of the card number that `text` is, and how many; `None` when it is not one.
+///
+/// A first digit of 0, 1 or 7 belongs to no payment card (ISO/IEC 7812 major industry identifiers:
+/// 3 to 6 are cards, 2 is Mastercard and Mir, 8 and 9 are domestic schemes; the others are airlines,
+/// fuel and Unix times).
+fn pan_digits(text: &str, digits: &mut [u8; PAN_DIGITS_MAX]) -> Option<usize> {
+    let bytes = text.trim().as_bytes();
+    if bytes.len() < PAN_DIGITS_MIN || bytes.len() > PAN_DIGITS_MAX * 2 {
+        return None;
+    }
+    let mut count = 0;
+    for &b in bytes {
+        match b {
+            b'0'..=b'9' if count < PAN_DIGITS_MAX => {
+                digits[count] = b;
+                count += 1;
+            }
+            b' ' | b'-' if count > 0 => {}
+            _ => return None,
+        }
+    }
+    if count < PAN_DIGITS_MIN || matches!(digits[0], b'0' | b'1' | b'7') {
+        return None;
+    }
+    // ISO/IEC 7812-1 annex B: double every second digit from the right, add the digits.
+    let sum: u32 = digits[..count]
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(i, b)| match (u32::from(b - b'0'), i % 2) {
+            (d, 0) => d,
+            (d, _) => d * 2 / 10 + d * 2 % 10,
+        })
+        .sum();
+    (sum % 10 == 0).then_some(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_card_numbers_of_every_length_and_spacing() {
+        for pan in [
+            "4222222222222",
+            "378282246310005",
+            "4111111111111111",
+            "4111 1111 1111 1111",
+            "6304000000000000000",
+            "2223-0031-2200-3222",
+        ] {
+            assert!(contains_pan(pan), "{pan}");
+        }
+        for other in [
+            "",
+            "411111111111111",
+            "41111111111111111111",
+            "tok_k1_4111111111111111",
+            "4111x1111x1111x1111",
+            "0000000000000000",
+        ] {
+            assert!(!contains_pan(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_token_is_the_hmac_of_the_digits() {
+        // Checked with: printf 4111111111111111 | openssl dgst -sha256 -hmac "$(printf 'a%.0s' {1..32})"
+        let key = TokenKey::new("k1", &[b'a'; 32]).unwrap();
+        let token = key.tokenize("4111-1111-1111-1111").unwrap();
+        assert_eq!(token.text(), "tok_k1_610a00e3942ecaabf50b305e4232e27e");
+    }
+}
