@@ -1,0 +1,460 @@
+//! Who is known already: typed lists of values, edited while payments are scored.
+//!
+//! A list's meaning (block, allow, watch) is its rules' business; the list only knows its items.
+//! Whether an item still counts is judged by the payment's own time, so yesterday's decision can be
+//! made again tomorrow.
+
+mod blocks;
+mod file;
+mod prefixes;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry as Place;
+use foldhash::fast::FixedState;
+use serde::Deserialize;
+
+use crate::error::{Diagnostic, nearest};
+use crate::schema::{Country, Schema, symbol};
+use crate::time::Timestamp;
+use crate::token::contains_pan;
+use blocks::{Block, Blocks};
+use prefixes::{Prefixes, Range};
+
+/// Most items of one list: about 150 MB at this size.
+pub const LIST_ITEMS_MAX: usize = 1_000_000;
+/// Most lists of one folder.
+pub const LISTS_MAX: usize = 256;
+/// Most bytes of an item's value, its reason and its source, each.
+pub const LIST_VALUE_BYTES_MAX: usize = 256;
+
+/// What a list's values are, and so which fields may be looked up in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListKind {
+    /// Text, compared without regard to ASCII case.
+    Text,
+    /// Opaque identifiers, compared exactly.
+    Token,
+    /// ISO 3166-1 alpha-2 codes.
+    Country,
+    /// IPv4 and IPv6 addresses and CIDR blocks.
+    Ip,
+    /// First digits of card numbers (`411111`) and ranges of them (`400000-400099`).
+    Bin,
+}
+
+impl fmt::Display for ListKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ListKind::Text => "text",
+            ListKind::Token => "token",
+            ListKind::Country => "country",
+            ListKind::Ip => "ip",
+            ListKind::Bin => "bin",
+        })
+    }
+}
+
+/// What is known of an item beside its value.
+///
+/// ```
+/// use tollgate::{ListItem, Timestamp};
+/// let item = ListItem { reason: "chargeback".into(), ..ListItem::default() };
+/// assert!(item.expires.is_none()); // for ever
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListItem {
+    /// The instant from which it no longer counts; `None` for never.
+    pub expires: Option<Timestamp>,
+    /// Why it is listed.
+    pub reason: Arc<str>,
+    /// Who or what listed it.
+    pub source: Arc<str>,
+}
+
+/// Why a value can't be a list's item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListError {
+    /// The text is no value of the list's kind.
+    Kind(ListKind),
+    /// Empty.
+    Empty,
+    /// Above [`LIST_VALUE_BYTES_MAX`].
+    TooLong,
+    /// Above [`LIST_ITEMS_MAX`] items.
+    Full,
+    /// A card number; lists hold tokens.
+    CardNumber,
+}
+
+impl fmt::Display for ListError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListError::Kind(ListKind::Country) => f.write_str("not a country; write two letters, such as `CN`"),
+            ListError::Kind(ListKind::Ip) => f.write_str(
+                "not an address or block; write `192.0.2.7`, `192.0.2.0/24` or `2001:db8::/32`, with no bits set after the prefix",
+            ),
+            ListError::Kind(ListKind::Bin) => write!(
+                f,
+                "not the first digits of a card number; write 1 to {} digits, or two of equal length in ascending order, such as `400000-400099`",
+                prefixes::DIGITS_MAX
+            ),
+            ListError::Kind(kind) => write!(f, "not a {kind}"),
+            ListError::Empty => f.write_str("an item's value is empty"),
+            ListError::TooLong => write!(f, "longer than {LIST_VALUE_BYTES_MAX} bytes"),
+            ListError::Full => write!(f, "a list has at most {LIST_ITEMS_MAX} items; split it in two"),
+            ListError::CardNumber => f.write_str(
+                "an item holds a card number; lists hold tokens: write the `card` of one of its payments as tollgate prints it",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ListError {}
+
+/// An item as it is kept: its value for display, its end for the hot path.
+#[derive(Debug, Clone, PartialEq)]
+struct Entry {
+    value: Box<str>,
+    item: ListItem,
+}
+
+impl Entry {
+    fn live(&self, at: Timestamp) -> bool {
+        self.item.expires.is_none_or(|end| at < end)
+    }
+}
+
+/// A list: typed values with their reasons, looked up without allocation and edited concurrently.
+///
+/// ```
+/// use tollgate::{List, ListItem, ListKind, Schema, Timestamp};
+/// let list = List::new("proxies", ListKind::Ip, &Schema::standard());
+/// let at = Timestamp::parse("2026-11-23T12:00:00Z").unwrap();
+/// list.insert("198.51.100.0/24", ListItem { expires: Some(at), ..ListItem::default() })?;
+/// list.insert("203.0.113.9", ListItem { reason: "tor exit".into(), ..ListItem::default() })?;
+/// assert!(list.contains_text("203.0.113.9", at));
+/// assert!(!list.contains_text("198.51.100.9", at)); // expired at that very instant
+/// assert_eq!(&*list.find("203.0.113.9", at).unwrap().reason, "tor exit");
+/// assert!(list.remove("203.0.113.9") && !list.contains_text("203.0.113.9", at));
+/// # Ok::<(), tollgate::ListError>(())
+/// ```
+#[derive(Debug)]
+pub struct List {
+    name: String,
+    about: String,
+    kind: ListKind,
+    /// The seed of the schema whose symbols are looked up here.
+    seed: u64,
+    count: AtomicUsize,
+    store: Store,
+}
+
+#[derive(Debug)]
+enum Store {
+    /// Text, tokens and countries by the symbol that a payment's slot holds already. Two values of
+    /// one symbol would be taken for one; with a million items a lookup meets such a pair once in
+    /// 2^44, and nobody can aim for it without the seed.
+    Symbols(DashMap<u64, Entry, FixedState>),
+    Blocks(Blocks),
+    Prefixes(Prefixes),
+}
+
+/// A value, read as its list's kind: what it is kept under.
+enum Key {
+    Symbol(u64),
+    Block(Block),
+    Range(Range),
+}
+
+impl List {
+    /// An empty list for payments of `schema`.
+    pub fn new(name: &str, kind: ListKind, schema: &Schema) -> List {
+        let hash = FixedState::with_seed(schema.seed());
+        let store = match kind {
+            ListKind::Text | ListKind::Token | ListKind::Country => {
+                Store::Symbols(DashMap::with_hasher(hash))
+            }
+            ListKind::Ip => Store::Blocks(Blocks::new(hash)),
+            ListKind::Bin => Store::Prefixes(Prefixes::new(hash)),
+        };
+        List {
+            name: name.to_owned(),
+            about: String::new(),
+            kind,
+            seed: schema.seed(),
+            count: AtomicUsize::new(0),
+            store,
+        }
+    }
+
+    /// The name that rules call it by, without the `@`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// One line about it; empty when its file says none.
+    pub fn about(&self) -> &str {
+        &self.about
+    }
+
+    /// What its values are.
+    pub fn kind(&self) -> ListKind {
+        self.kind
+    }
+
+    /// How many items, expired ones included.
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the value of a text or token field (see `Payment::symbol`), or a country's packed
+    /// letters, is listed at `at`; false for lists of other kinds.
+    pub fn contains_symbol(&self, symbol: u64, at: Timestamp) -> bool {
+        match &self.store {
+            Store::Symbols(map) => map.get(&symbol).is_some_and(|entry| entry.live(at)),
+            _ => false,
+        }
+    }
+
+    /// Whether an address (IPv4 as IPv4-mapped IPv6) is listed at `at`, itself or by a block.
+    /// One hash probe for each prefix length in the list.
+    pub fn contains_ip(&self, ip: Ipv6Addr, at: Timestamp) -> bool {
+        match &self.store {
+            Store::Blocks(blocks) => blocks.find(ip, at, |_| ()).is_some(),
+            _ => false,
+        }
+    }
+
+    /// Whether the first digits of a card are listed at `at`: all cards that begin with `digits`
+    /// are covered by one item.
+    pub fn contains_bin(&self, digits: &str, at: Timestamp) -> bool {
+        match &self.store {
+            Store::Prefixes(prefixes) => prefixes.find(digits, at, |_| ()).is_some(),
+            _ => false,
+        }
+    }
+
+    /// Whether a value, written as it would stand in the list, is covered at `at`.
+    pub fn contains_text(&self, value: &str, at: Timestamp) -> bool {
+        self.with(value, at, |_| ()).is_some()
+    }
+
+    /// The item that covers `value` at `at`.
+    pub fn find(&self, value: &str, at: Timestamp) -> Option<ListItem> {
+        self.with(value, at, |entry| entry.item.clone())
+    }
+
+    fn with<R>(&self, value: &str, at: Timestamp, read: impl FnOnce(&Entry) -> R) -> Option<R> {
+        match &self.store {
+            Store::Symbols(map) => {
+                let entry = map.get(&self.symbol(value)?)?;
+                entry.live(at).then(|| read(&entry))
+            }
+            Store::Blocks(blocks) => blocks.find(canonical(value.parse().ok()?), at, read),
+            Store::Prefixes(prefixes) => prefixes.find(value, at, read),
+        }
+    }
+
+    fn symbol(&self, value: &str) -> Option<u64> {
+        match self.kind {
+            ListKind::Country => Country::parse(value).map(Country::packed),
+            kind => Some(symbol(self.seed, value.as_bytes(), kind == ListKind::Token)),
+        }
+    }
+
+    /// Adds an item, or replaces what is known of one. Scoring sees it from its next lookup on.
+    ///
+    /// # Errors
+    /// When the value is not of the list's kind, or a limit is met; the list is then unchanged.
+    pub fn insert(&self, value: &str, item: ListItem) -> Result<(), ListError> {
+        let value = value.trim();
+        if [value, &item.reason, &item.source].iter().any(|text| text.len() > LIST_VALUE_BYTES_MAX) {
+            return Err(ListError::TooLong);
+        }
+        // A range of BINs is twelve digits or more and a dash, and never one card.
+        let open = if self.kind == ListKind::Bin { "" } else { value };
+        if [open, &item.reason, &item.source].iter().any(|text| contains_pan(text)) {
+            return Err(ListError::CardNumber);
+        }
+        let key = self.key(value)?;
+        let entry = Entry { value: value.into(), item };
+        match (&self.store, key) {
+            (Store::Symbols(map), Key::Symbol(symbol)) => match map.entry(symbol) {
+                Place::Occupied(mut old) => {
+                    old.insert(entry);
+                }
+                Place::Vacant(free) => {
+                    self.reserve()?;
+                    free.insert(entry);
+                }
+            },
+            (Store::Blocks(blocks), Key::Block(block)) => {
+                blocks.insert(block, entry, || self.reserve())?;
+            }
+            (Store::Prefixes(prefixes), Key::Range(range)) => {
+                prefixes.insert(range, entry, || self.reserve())?;
+            }
+            _ => return Err(ListError::Kind(self.kind)),
+        }
+        Ok(())
+    }
+
+    /// Takes one item more into the count, unless the list is full.
+    fn reserve(&self) -> Result<(), ListError> {
+        let room = |n: usize| (n < LIST_ITEMS_MAX).then_some(n + 1);
+        self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).map_err(|_| ListError::Full)?;
+        Ok(())
+    }
+
+    /// Takes an item out; whether it was there. A block or range goes as a whole, by the value it
+    /// was listed as.
+    pub fn remove(&self, value: &str) -> bool {
+        let removed = match (&self.store, self.key(value.trim())) {
+            (Store::Symbols(map), Ok(Key::Symbol(symbol))) => map.remove(&symbol).is_some(),
+            (Store::Blocks(blocks), Ok(Key::Block(block))) => blocks.remove(block),
+            (Store::Prefixes(prefixes), Ok(Key::Range(range))) => prefixes.remove(range),
+            _ => false,
+        };
+        if removed {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+        removed
+    }
+
+    fn key(&self, value: &str) -> Result<Key, ListError> {
+        if value.is_empty() {
+            return Err(ListError::Empty);
+        }
+        match self.kind {
+            ListKind::Text | ListKind::Token | ListKind::Country => self.symbol(value).map(Key::Symbol),
+            ListKind::Ip => Block::parse(value).map(Key::Block),
+            ListKind::Bin => Range::parse(value).map(Key::Range),
+        }
+        .ok_or(ListError::Kind(self.kind))
+    }
+
+    /// All items with their values, in ascending order of the values: a copy, for display.
+    pub fn items(&self) -> Vec<(Box<str>, ListItem)> {
+        let mut items: Vec<Entry> = match &self.store {
+            Store::Symbols(map) => map.iter().map(|entry| entry.clone()).collect(),
+            Store::Blocks(blocks) => blocks.entries(),
+            Store::Prefixes(prefixes) => prefixes.entries(),
+        };
+        items.sort_unstable_by(|a, b| a.value.cmp(&b.value));
+        items.into_iter().map(|entry| (entry.value, entry.item)).collect()
+    }
+
+    /// Feeds all that decides what the list answers to a hash function, in an order that depends on
+    /// nothing else.
+    pub(crate) fn write_digest(&self, write: &mut impl FnMut(&[u8])) {
+        let mut text = |text: &str| {
+            write(&(text.len() as u64).to_le_bytes());
+            write(text.as_bytes());
+        };
+        text(&self.name);
+        text(&self.kind.to_string());
+        for (value, item) in self.items() {
+            text(&value);
+            text(&item.expires.map_or(String::new(), |end| end.micros().to_string()));
+            text(&item.reason);
+            text(&item.source);
+        }
+    }
+}
+
+fn canonical(ip: IpAddr) -> Ipv6Addr {
+    match ip {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    }
+}
+
+/// The lists of a folder, by name. Which lists there are is fixed; what is on them may change.
+///
+/// ```
+/// use tollgate::{List, ListItem, ListKind, Lists, Schema, Timestamp};
+/// let domains = List::new("disposable", ListKind::Text, &Schema::standard());
+/// domains.insert("Trash.example", ListItem::default()).unwrap();
+/// let lists = Lists::new([domains]);
+/// assert!(lists.get("disposable").unwrap().contains_text("trash.EXAMPLE", Timestamp::default()));
+/// assert!(lists.get("never").is_none());
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Lists(BTreeMap<String, Arc<List>>);
+
+impl Lists {
+    /// No list.
+    pub fn empty() -> Lists {
+        Lists::default()
+    }
+
+    /// These lists; of two with one name the later.
+    pub fn new(lists: impl IntoIterator<Item = List>) -> Lists {
+        Lists(lists.into_iter().map(|list| (list.name.clone(), Arc::new(list))).collect())
+    }
+
+    /// Reads every `NAME.toml` of a folder and the item files they name; a folder that does not
+    /// exist has no lists.
+    ///
+    /// # Errors
+    /// Every mistake of the folder, each with its place.
+    pub fn load(dir: impl AsRef<Path>, schema: &Schema) -> Result<Lists, Vec<Diagnostic>> {
+        file::load(dir.as_ref(), schema).map(Lists::new)
+    }
+
+    /// The list called `name`, without the `@`.
+    pub fn get(&self, name: &str) -> Option<Arc<List>> {
+        self.0.get(name).cloned()
+    }
+
+    /// All names, in ascending order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// The list whose name is nearest to `name`, when one is near.
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        nearest(name, self.names())
+    }
+
+    /// Feeds all lists to a hash function; see [`List::write_digest`].
+    pub(crate) fn write_digest(&self, write: &mut impl FnMut(&[u8])) {
+        self.0.values().for_each(|list| list.write_digest(write));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(seed: u64, items: &[(&str, &str)]) -> Vec<u8> {
+        let list = List::new("l", ListKind::Token, &Schema::standard().with_seed(seed));
+        for (value, reason) in items {
+            list.insert(value, ListItem { reason: (*reason).into(), ..ListItem::default() }).unwrap();
+        }
+        let mut bytes = Vec::new();
+        Lists::new([list]).write_digest(&mut |b| bytes.extend_from_slice(b));
+        bytes
+    }
+
+    #[test]
+    fn the_digest_depends_on_the_items_alone() {
+        let one = digest(1, &[("a", "x"), ("b", "y")]);
+        assert_eq!(one, digest(2, &[("b", "y"), ("a", "z"), ("a", "x")]));
+        assert_ne!(one, digest(1, &[("a", "x"), ("b", "z")]));
+        assert_ne!(digest(1, &[("ab", "c")]), digest(1, &[("a", "bc")]));
+    }
+}
