@@ -5,6 +5,7 @@
 
 mod decision;
 mod error;
+mod expr;
 mod list;
 mod money;
 mod payment;
@@ -15,6 +16,7 @@ mod velocity;
 
 pub use decision::{Decision, Degraded, Digest, Outcome, RULES_MAX, RuleSet, Seen, VALUES_MAX};
 pub use error::{Diagnostic, Error};
+pub use expr::{Columns, ExprError, Facts, Limits, Number, Scope, Test};
 pub use list::{LIST_ITEMS_MAX, LIST_VALUE_BYTES_MAX, LISTS_MAX, List, ListError, ListItem, ListKind, Lists};
 pub use money::{AMOUNT_MINOR_MAX, AmountError, Currency, Money, Rates};
 pub use payment::{FieldError, ITEMS_MAX, Item, Payment};
