@@ -3,6 +3,7 @@
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
+pub mod codec;
 mod decision;
 mod error;
 mod expr;

@@ -431,6 +431,16 @@ impl Schema {
         self.columns.get(name).map_or(&[], Vec::as_slice)
     }
 
+    /// The names of all columns that are read into some field, in no order.
+    pub(crate) fn column_names(&self) -> impl Iterator<Item = &str> {
+        self.columns.keys().map(String::as_str)
+    }
+
+    /// The names of all columns that were said to be of no interest.
+    pub(crate) fn ignored_names(&self) -> impl Iterator<Item = &str> {
+        self.ignored.iter().map(String::as_str)
+    }
+
     /// Whether the column `name` was said to be of no interest.
     pub fn ignores(&self, name: &str) -> bool {
         self.ignored.iter().any(|i| i == name)
