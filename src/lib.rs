@@ -11,6 +11,7 @@ mod list;
 mod money;
 mod payment;
 mod schema;
+mod simulate;
 mod time;
 mod token;
 mod velocity;
@@ -23,6 +24,10 @@ pub use money::{AMOUNT_MINOR_MAX, AmountError, Currency, Money, Rates};
 pub use payment::{FieldError, ITEMS_MAX, Item, Payment};
 pub use schema::{
     Column, Country, FIELDS_MAX, Field, FieldId, ITEM_FIELDS, Kind, Schema, TEXT_BYTES_MAX, Value, field,
+};
+pub use simulate::{
+    SIMULATED_DAYS_MAX, SIMULATED_FRAUD_MAX, SIMULATED_FRAUDS_MAX, SIMULATED_PARTIES_MAX,
+    SIMULATED_PAYMENTS_MAX, Simulator, SimulatorSettings,
 };
 pub use time::{Span, Timestamp};
 pub use token::{CardToken, KEY_BYTES_MIN, PAN_DIGITS_MAX, PAN_DIGITS_MIN, TokenKey, contains_pan, redact};
