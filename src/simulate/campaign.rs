@@ -57,8 +57,8 @@ pub(super) fn plan(rng: &mut ChaCha8Rng, start: i64, period: i64, frauds: f64) -
         let seed = rng.random();
         let attempts = (60 + rng.random_range(0..300u64)).min(testing);
         testing -= attempts;
-        // A try every 10 to 40 seconds.
-        let pace = rng.random_range(10.0..40.0) * 1e6;
+        // A try every 10 to 40 seconds; every two minutes or so by those who hide.
+        let pace = rng.random_range(10.0..40.0) * if hides(seed) { 5e6 } else { 1e6 };
         let length = (attempts as f64 * pace).min(period as f64 * 0.5);
         let from = start + (rng.random::<f64>() * (period as f64 - length)) as i64;
         for step in 0..attempts {
@@ -100,6 +100,11 @@ pub(super) fn plan(rng: &mut ChaCha8Rng, start: i64, period: i64, frauds: f64) -
     plan
 }
 
+/// One bot in four takes its time, and another device and address for every card.
+fn hides(seed: u64) -> bool {
+    mix(seed, 13).is_multiple_of(4)
+}
+
 impl Planned {
     pub(super) fn draft(&self, ground: &Ground, rng: &mut ChaCha8Rng) -> Draft {
         match self.kind {
@@ -135,17 +140,19 @@ impl Planned {
         let stolen = mix(seed, 1_000 + u64::from(self.step) / tries);
         let card = Card::of_issuer(place, (mix(seed, 5) % 6) as u8, stolen % (1 + mix(seed, 6) % 3), stolen);
         let devices = 1 + mix(seed, 7) % 3;
-        let device = mix(seed, 40 + u64::from(self.step) % devices);
-        // Three bots in five sit at a hosting provider, the others in people's homes.
         let from = Spot { place: (mix(seed, 8) % PLACES.len() as u64) as usize, key: mix(seed, 9) };
+        // Three bots in five sit at a hosting provider, the others in people's homes.
+        let hosted = !hides(seed) && mix(seed, 10) % 5 < 3;
         let host = mix(seed, 60 + rng.random_range(0..6u64));
-        let ip = if mix(seed, 10) % 5 < 3 {
-            hosted_address(seed, host)
-        } else {
-            home_address(from.place, mix(seed, 11) & !(0xff << 32) | (host & 0xf) << 32)
+        let device =
+            if hides(seed) { mix(stolen, 8) } else { mix(seed, 40 + u64::from(self.step) % devices) };
+        let ip = match (hides(seed), hosted) {
+            (true, _) => home_address(from.place, mix(stolen, 9)),
+            (_, true) => hosted_address(seed, host),
+            (_, false) => home_address(from.place, mix(seed, 11) & !(0xff << 32) | (host & 0xf) << 32),
         };
-        let address = Address { ip, spot: from, proxy: mix(seed, 10) % 5 < 3 && rng.random_bool(0.7) };
-        let domain = if mix(seed, 12) % 2 == 0 {
+        let address = Address { ip, spot: from, proxy: hosted && rng.random_bool(0.7) };
+        let domain = if mix(seed, 12).is_multiple_of(2) {
             DISPOSABLE[(stolen % 6) as usize]
         } else {
             MAIL[(stolen % 3) as usize]
@@ -187,7 +194,9 @@ impl Planned {
         let victim_key = mix(seed, 200 + u64::from(self.member));
         let victim = ground.victim(victim_key, self.at);
         let mut account = victim.account(self.at);
-        if let Some(account) = &mut account {
+        // One in four comes in by a password that leaked elsewhere, and changes nothing.
+        let changes = !mix(victim_key, 7).is_multiple_of(4);
+        if let Some(account) = account.as_mut().filter(|_| changes) {
             // The password was changed minutes before the first payment; the last follow within hours.
             let before = MINUTE * (4 + (victim_key % 50) as i64) + i64::from(self.step) * 12 * MINUTE;
             account.password_changed = Some((self.at - before).max(account.created + 1));
@@ -218,7 +227,7 @@ impl Planned {
             key: mix(seed, 70 + victim_key % 2),
         };
         let shipping = trade.ships.then_some(if mix(victim_key, 6) % 10 < 7 { drop } else { victim.home });
-        let amount = trade.median * rng.random_range(3.0..12.0);
+        let amount = trade.median * rng.random_range(1.5..10.0);
         let card = victim.card(0);
         let (status, later) = match rng.random_range(0..100) {
             0..28 => (Status::Declined, 0),
@@ -254,7 +263,13 @@ impl Planned {
     fn bust_out(&self, ground: &Ground, rng: &mut ChaCha8Rng) -> Draft {
         let bust = self.kind == Kind::Bust;
         let place = pick(PLACES.iter().map(|p| p.share * (1.0 - p.wallet)), share_of(mix(self.seed, 1)));
-        let person = Person::invented(mix(self.seed, 2), place, self.opened);
+        // One account in four was bought, and is as old as anybody's.
+        let age = if mix(self.seed, 3).is_multiple_of(4) {
+            (60 + (mix(self.seed, 4) % 300) as i64) * DAY
+        } else {
+            0
+        };
+        let person = Person::invented(mix(self.seed, 2), place, self.opened - age);
         let merchant = if bust {
             self.merchant(ground, 300 + u64::from(self.step), |t| TRADES[t].resellable)
         } else {
@@ -262,7 +277,7 @@ impl Planned {
         };
         let trade = &TRADES[merchant.trade];
         let amount = if bust {
-            trade.median * rng.random_range(4.0..14.0)
+            trade.median * rng.random_range(1.2..12.0)
         } else {
             trade.median.min(40.0) * rng.random_range(0.3..1.0)
         };

@@ -123,12 +123,17 @@ pub(super) struct Spot {
 
 impl Spot {
     pub(super) fn latitude(&self) -> f64 {
-        PLACES[self.place].lat + (share_of(self.key) - 0.5) * 6.0
+        rounded(PLACES[self.place].lat + (share_of(self.key) - 0.5) * 6.0)
     }
 
     pub(super) fn longitude(&self) -> f64 {
-        PLACES[self.place].lon + (share_of(mix(self.key, 1)) - 0.5) * 8.0
+        rounded(PLACES[self.place].lon + (share_of(mix(self.key, 1)) - 0.5) * 8.0)
     }
+}
+
+/// To ten metres, as address databases say it; with all its decimals it could pass for a card number.
+fn rounded(degrees: f64) -> f64 {
+    (degrees * 1e4).round() / 1e4
 }
 
 #[derive(Debug, Clone, Copy)]
