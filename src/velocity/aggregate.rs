@@ -107,7 +107,8 @@ pub enum Function {
     Min(FieldId),
     /// The greatest; absent when there are none.
     Max(FieldId),
-    /// The standard deviation of the sample (n - 1); absent below two events.
+    /// The standard deviation of the sample (n - 1); absent below two events. Numbers beyond 2^53
+    /// millionths (nine billion) count as that.
     StdDev(FieldId),
     /// How many different values of a field; events without it don't count.
     Distinct(FieldId),

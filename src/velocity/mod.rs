@@ -1,8 +1,31 @@
 //! What did this entity do before?
+//!
+//! A [`Plan`] lists the questions, [`Velocity`] answers them. `layout` compiles the plan to what each
+//! kind of entity must keep; `table` finds an entity's `block` of events; `window` reads it, with
+//! `running` totals where there are many events and `folded` ones where there are too many; a `shard`
+//! puts these together behind a lock, and `store` is the face of all shards.
 
 mod aggregate;
+mod block;
+mod clock;
+mod folded;
+mod layout;
+mod running;
+mod shard;
+mod store;
+mod table;
+mod totals;
+mod window;
 
 pub use aggregate::{
     AGGREGATES_MAX, Aggregate, ENTITIES_MAX, ENTITY_FIELDS_MAX, Entity, FILTERS_MAX, Function, Plan,
     PlanFull, Status, WINDOW_MAX,
 };
+pub use store::{Limits, Op, Velocity};
+
+/// Most events of one entity that may be kept one by one.
+pub const EVENTS_MAX: usize = 1 << 15;
+/// Most shards: enough that two threads seldom meet.
+const SHARDS_MAX: usize = 128;
+/// Most words of an event: time, flags, and each field as a number and as a value.
+const ROW_WORDS_MAX: usize = 2 + 2 * crate::schema::FIELDS_MAX;

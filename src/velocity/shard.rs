@@ -1,0 +1,362 @@
+//! A share of all entities, of every kind, that one lock guards.
+
+use crate::decision::Degraded;
+
+use super::block::{DROPPED, NO_SIDE};
+use super::clock::Clock;
+use super::layout::{EntityLayout, Layout};
+use super::running::Side;
+use super::table::{BlockId, Key, Table};
+use super::window::{Known, Moment, SCAN_MAX, read};
+
+/// Entities that are looked at to find one that has not been touched for long.
+const EVICTION_SAMPLES: usize = 8;
+
+/// What a shard has to know of the limits, in microseconds and its own share of entities.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub entities: usize,
+    pub events: usize,
+    pub lateness: i64,
+    pub known_since: i64,
+}
+
+#[derive(Debug)]
+pub(super) struct Shard {
+    stores: Vec<Store>,
+    clock: Clock,
+    entities: usize,
+    /// Payments recorded, modulo 2^32: how long ago an entity was touched.
+    touches: u32,
+    random: u64,
+    /// Evictions so far: places found before one may have changed since.
+    evictions: u64,
+}
+
+/// The entities of one kind.
+#[derive(Debug)]
+struct Store {
+    table: Table,
+    sides: Vec<Option<Box<Side>>>,
+    free_sides: Vec<u32>,
+    /// The newest event of an evicted entity.
+    evicted: i64,
+    /// The newest event that was dropped because of its age.
+    dropped: i64,
+}
+
+/// Where an entity was found, as long as nothing is evicted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    place: usize,
+    block: BlockId,
+    evictions: u64,
+}
+
+impl Shard {
+    pub fn new(layout: &Layout, seed: u64) -> Shard {
+        let store = |kind: &EntityLayout| Store {
+            table: Table::new(kind.life_needs.len(), kind.stride),
+            sides: Vec::new(),
+            free_sides: Vec::new(),
+            evicted: i64::MIN,
+            dropped: i64::MIN,
+        };
+        Shard {
+            stores: layout.kinds.iter().map(store).collect(),
+            clock: Clock::new(),
+            entities: 0,
+            touches: 0,
+            random: seed,
+            evictions: 0,
+        }
+    }
+
+    pub fn entities(&self) -> usize {
+        self.entities
+    }
+
+    pub fn bytes(&self) -> usize {
+        let sides = |s: &Store| s.sides.iter().flatten().map(|side| side.bytes()).sum::<usize>();
+        self.stores.iter().map(|s| s.table.bytes() + sides(s) + s.sides.capacity() * 8).sum()
+    }
+
+    /// What the clock says about a payment's time.
+    pub fn timeliness(&self, at: i64, bounds: &Bounds) -> Degraded {
+        match self.clock.now() {
+            Some(now) if at < now.saturating_sub(bounds.lateness) => Degraded::LATE,
+            Some(_) if at > self.clock.horizon(bounds.lateness) => Degraded::WILD_TIME,
+            _ => Degraded::NONE,
+        }
+    }
+
+    /// Tells the clock, once for a payment, after everything of it was recorded.
+    pub fn tell(&mut self, at: i64) {
+        self.clock.tell(at);
+        self.touches = self.touches.wrapping_add(1);
+    }
+
+    /// The values of one entity, before the payment.
+    pub fn read(
+        &mut self,
+        k: usize,
+        kind: &EntityLayout,
+        key: Key,
+        moment: Moment<'_>,
+        bounds: &Bounds,
+        activity: &mut [f64],
+    ) -> (Degraded, Option<Found>) {
+        let evictions = self.evictions;
+        let Some(store) = self.stores.get_mut(k) else { return (Degraded::NONE, None) };
+        let known = Known { since: bounds.known_since, evicted: store.evicted, dropped: store.dropped };
+        let Some((place, id)) = store.table.find(key) else {
+            return (read(kind, None, None, moment, known, activity), None);
+        };
+        let mut block = store.table.block(id);
+        if block.side() == NO_SIDE && block.len() > SCAN_MAX {
+            store.give_side(kind, id);
+            block = store.table.block(id);
+        }
+        let side = store.sides.get_mut(block.side() as usize).and_then(|s| s.as_deref_mut());
+        let degraded = read(kind, Some(block), side, moment, known, activity);
+        (degraded, Some(Found { place, block: id, evictions }))
+    }
+
+    /// Adds the payment to one entity.
+    pub fn record(
+        &mut self,
+        k: usize,
+        kind: &EntityLayout,
+        key: Key,
+        found: Option<Found>,
+        moment: Moment<'_>,
+        bounds: &Bounds,
+    ) {
+        let touches = self.touches;
+        let line = self.clock.now().map_or(i64::MIN, |now| {
+            now.min(moment.at).saturating_sub(bounds.lateness).saturating_sub(kind.reach)
+        });
+        let found = match found {
+            Some(found) if found.evictions == self.evictions => Some((found.place, found.block)),
+            _ => self.stores.get(k).and_then(|s| s.table.find(key)),
+        };
+        let id = match found {
+            Some((place, id)) => {
+                let Some(store) = self.stores.get_mut(k) else { return };
+                match store.make_room(kind, place, id, moment, line, bounds.events) {
+                    Some(id) => id,
+                    None => return store.table.block_mut(id).touch(touches),
+                }
+            }
+            None => {
+                if self.entities >= bounds.entities {
+                    self.evict(bounds);
+                }
+                self.entities += 1;
+                let Some(store) = self.stores.get_mut(k) else { return };
+                store.table.insert(key, store.evicted)
+            }
+        };
+        let Some(store) = self.stores.get_mut(k) else { return };
+        store.put(kind, id, moment, touches);
+    }
+
+    /// Gives the payment's event in this entity another status; false when it isn't there.
+    pub fn settle(
+        &mut self,
+        k: usize,
+        kind: &EntityLayout,
+        key: Key,
+        moment: Moment<'_>,
+        status: u32,
+    ) -> bool {
+        let Some(store) = self.stores.get_mut(k) else { return false };
+        let Some((_, id)) = store.table.find(key) else { return false };
+        let block = store.table.block(id);
+        let same = |i: &usize| block.row(*i)[1] >> 32 == moment.flags >> 32;
+        let ties = block.first_at(moment.at)..block.len();
+        let Some(i) = ties.take_while(|i| block.time(*i) == moment.at).filter(same).last() else {
+            return false;
+        };
+        let row = block.row(i);
+        let flags = row[1] | u64::from(status);
+        if let Some(Some(side)) = store.sides.get_mut(block.side() as usize) {
+            side.reflagged(kind, i, row, flags);
+        }
+        let mut block = store.table.block_mut(id);
+        block.row_mut(i)[1] = flags;
+        for (slot, need) in kind.life_needs.iter().enumerate() {
+            if flags as u32 & need == *need {
+                block.live(slot, moment.at);
+            }
+        }
+        true
+    }
+
+    /// Forgets the entity that, of a sample, was touched longest ago.
+    fn evict(&mut self, bounds: &Bounds) {
+        let mut oldest: Option<(u32, usize, usize, BlockId)> = None;
+        for _ in 0..EVICTION_SAMPLES {
+            let random = self.next_random();
+            // Kinds are drawn by their share of the entities, then a place of the kind.
+            let mut nth = (random >> 32) as usize % self.entities.max(1);
+            let k = self.stores.iter().position(|s| {
+                let here = nth < s.table.len();
+                nth = nth.wrapping_sub(s.table.len());
+                here
+            });
+            let Some((k, store)) = k.and_then(|k| Some((k, self.stores.get(k)?))) else { continue };
+            let Some((place, id)) = store.table.sample(random & 0xffff_ffff) else { continue };
+            let age = self.touches.wrapping_sub(store.table.block(id).touched());
+            if oldest.is_none_or(|(most, ..)| age > most) {
+                oldest = Some((age, k, place, id));
+            }
+        }
+        let believed = self.clock.horizon(bounds.lateness);
+        let Some((_, k, place, id)) = oldest else { return };
+        let Some(store) = self.stores.get_mut(k) else { return };
+        let block = store.table.block(id);
+        let newest = (0..block.len()).rev().map(|i| block.time(i)).find(|at| *at <= believed);
+        store.evicted = store.evicted.max(newest.unwrap_or(i64::MIN));
+        let side = block.side();
+        if let Some(slot) = store.sides.get_mut(side as usize) {
+            if let Some(side) = slot {
+                store.evicted = store.evicted.max(side.folded_newest().min(believed));
+            }
+            *slot = None;
+            store.free_sides.push(side);
+        }
+        store.table.remove(place);
+        self.entities -= 1;
+        self.evictions += 1;
+    }
+
+    /// SplitMix64: the same evictions for the same order of payments.
+    fn next_random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.random ^ self.random >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+}
+
+impl Store {
+    fn give_side(&mut self, kind: &EntityLayout, id: BlockId) -> u32 {
+        let side = Some(Box::new(Side::new(kind)));
+        let at = match self.free_sides.pop() {
+            Some(at) => {
+                self.sides[at as usize] = side;
+                at
+            }
+            None => {
+                self.sides.push(side);
+                (self.sides.len() - 1) as u32
+            }
+        };
+        self.table.block_mut(id).set_side(at);
+        at
+    }
+
+    /// Makes room for one more event and gives the block it is in; `None` when the event is the
+    /// oldest of too many and has been folded.
+    fn make_room(
+        &mut self,
+        kind: &EntityLayout,
+        place: usize,
+        id: BlockId,
+        moment: Moment<'_>,
+        line: i64,
+        events_max: usize,
+    ) -> Option<BlockId> {
+        let mut block = self.table.block_mut(id);
+        let mut len = block.view().len();
+        if len < block.capacity() && len < events_max {
+            return Some(id);
+        }
+        let side = block.view().side();
+        let mut side = self.sides.get_mut(side as usize).and_then(|s| s.as_deref_mut());
+        while len > 0 && block.view().time(0) < line {
+            self.dropped = self.dropped.max(block.view().time(0));
+            block.mark(DROPPED);
+            if let Some(side) = &mut side {
+                side.leaving(kind, block.view().row(0));
+            }
+            block.pop_front();
+            len -= 1;
+        }
+        if len >= events_max {
+            let side = match block.view().side() {
+                NO_SIDE => self.give_side(kind, id),
+                side => side,
+            };
+            let mut block = self.table.block_mut(id);
+            let Some(Some(side)) = self.sides.get_mut(side as usize) else { return None };
+            let oldest = block.view().time(0);
+            let dropped = if moment.at < oldest {
+                with_row(kind, moment, |row| side.fold(kind, row, line))
+            } else {
+                side.leaving(kind, block.view().row(0));
+                let dropped = side.fold(kind, block.view().row(0), line);
+                block.pop_front();
+                dropped
+            };
+            if let Some(dropped) = dropped {
+                self.dropped = self.dropped.max(dropped);
+                block.mark(DROPPED);
+            }
+            if moment.at < oldest {
+                note_life(kind, &mut block, moment);
+                return None;
+            }
+            return Some(id);
+        }
+        if len == block.capacity() {
+            return Some(self.table.grow(place, id));
+        }
+        Some(id)
+    }
+
+    /// Puts the event where its time belongs, behind those of the same time.
+    fn put(&mut self, kind: &EntityLayout, id: BlockId, moment: Moment<'_>, touches: u32) {
+        let mut block = self.table.block_mut(id);
+        block.touch(touches);
+        let mut i = block.view().len();
+        while i > 0 && block.view().time(i - 1) > moment.at {
+            i -= 1;
+        }
+        fill(kind, moment, block.insert(i));
+        note_life(kind, &mut block, moment);
+        let block = block.view();
+        if let Some(Some(side)) = self.sides.get_mut(block.side() as usize) {
+            side.inserted(kind, block, i);
+        }
+    }
+}
+
+fn note_life(kind: &EntityLayout, block: &mut super::block::BlockMut<'_>, moment: Moment<'_>) {
+    for (slot, need) in kind.life_needs.iter().enumerate() {
+        if moment.flags as u32 & need == *need {
+            block.live(slot, moment.at);
+        }
+    }
+}
+
+/// Writes the payment's event.
+fn fill(kind: &EntityLayout, moment: Moment<'_>, row: &mut [u64]) {
+    row[0] = moment.at as u64;
+    let mut next = 1;
+    if kind.flags {
+        row[1] = moment.flags;
+        next = 2;
+    }
+    for (word, column) in row[next..].iter_mut().zip(&kind.columns) {
+        *word = moment.columns[usize::from(*column)];
+    }
+}
+
+fn with_row<T>(kind: &EntityLayout, moment: Moment<'_>, then: impl FnOnce(&[u64]) -> T) -> T {
+    let mut row = [0; super::ROW_WORDS_MAX];
+    let row = &mut row[..kind.stride];
+    fill(kind, moment, row);
+    then(row)
+}

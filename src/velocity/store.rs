@@ -1,0 +1,318 @@
+//! All entities' past, in shards: reads what was known before a payment and records the payment.
+
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+use crossbeam::utils::CachePadded;
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::decision::Degraded;
+use crate::money::Rates;
+use crate::payment::Payment;
+use crate::schema::{Schema, field};
+use crate::time::{Span, Timestamp};
+
+use super::aggregate::{ENTITIES_MAX, Plan, Status};
+use super::block::{NO_KEY, NO_NUMBER};
+use super::layout::{Layout, Source, filter_flags, fixed_point};
+use super::shard::{Bounds, Found, Shard};
+use super::table::Key;
+use super::window::Moment;
+use super::{EVENTS_MAX, ROW_WORDS_MAX, SHARDS_MAX};
+
+/// Fewer entities than this don't deserve a shard of their own.
+const SHARD_ENTITIES_MIN: usize = 4096;
+
+/// How much of the past is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Entities of all kinds together. Past it the one that was touched longest ago (nearly: the
+    /// oldest of a sample) is forgotten, and windows that may have held its events are absent, not
+    /// zero. Each shard holds an equal share, so the last percent may go unused.
+    pub entities: usize,
+    /// Events kept one by one for each entity, at most [`EVENTS_MAX`]. Older ones are folded
+    /// into totals of stretches of time; a window that reaches those is off by at most one stretch
+    /// at its edge, [`Degraded::SATURATED`] is set, and distinct values are a lower bound.
+    pub events: usize,
+    /// How much older than the newest a payment may be and still find its windows whole.
+    pub lateness: Span,
+    /// When watching began: windows that reach before it are absent. `None` when history is whole.
+    pub known_since: Option<Timestamp>,
+}
+
+impl Default for Limits {
+    /// Ten million entities, 4096 events each, a day of lateness, history whole.
+    fn default() -> Limits {
+        Limits { entities: 10_000_000, events: 4096, lateness: Span::from_secs(86_400), known_since: None }
+    }
+}
+
+/// What entities did before: every aggregate of a plan, exact, in the payments' own time.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tollgate::*;
+/// let schema = Schema::standard();
+/// let mut plan = Plan::default();
+/// plan.add(Aggregate {
+///     function: Function::Count,
+///     entity: [field::CARD].into_iter().collect(),
+///     window: Some(Span::from_secs(600)),
+///     delay: Span::default(),
+///     including: false,
+///     status: None,
+///     filter: None,
+/// }).unwrap();
+/// let usd = Currency::parse("USD").unwrap();
+/// let velocity = Velocity::new(&plan, &schema, Arc::new(Rates::only(usd)), VelocityLimits::default());
+/// let mut payment = Payment::new(&schema);
+/// payment.set(&schema, field::CARD, Value::Token("tok_1")).unwrap();
+/// let mut activity = [f64::NAN];
+/// for earlier in 0..3 {
+///     velocity.observe(&payment, 0, &mut activity);
+///     assert_eq!(activity, [f64::from(earlier)]);
+/// }
+/// ```
+pub struct Velocity {
+    layout: Layout,
+    schema: Schema,
+    rates: Arc<Rates>,
+    bounds: Bounds,
+    shards: Box<[CachePadded<Mutex<Shard>>]>,
+}
+
+/// One thing to be done by [`Velocity::observe_all`].
+#[derive(Debug, Clone, Copy)]
+pub enum Op<'a> {
+    /// As [`Velocity::observe`].
+    Observe {
+        /// The payment.
+        payment: &'a Payment,
+        /// Bit i: the i-th `where` condition holds for it.
+        filters: u32,
+    },
+    /// As [`Velocity::settle`].
+    Settle {
+        /// The payment that was observed.
+        payment: &'a Payment,
+        /// What became of it.
+        status: Status,
+    },
+}
+
+/// What is to be known of a payment before any shard is locked.
+pub(super) struct Prepared {
+    pub at: i64,
+    pub flags: u64,
+    pub columns: ArrayVec<u64, ROW_WORDS_MAX>,
+    /// Of each kind; `None` when the payment lacks a field of it.
+    pub keys: ArrayVec<Option<Key>, ENTITIES_MAX>,
+    pub degraded: Degraded,
+}
+
+impl Prepared {
+    pub fn moment(&self) -> Moment<'_> {
+        Moment { at: self.at, flags: self.flags, columns: &self.columns }
+    }
+}
+
+impl Velocity {
+    /// An empty past, for these questions. Sums of money are in the base currency of `rates`.
+    pub fn new(plan: &Plan, schema: &Schema, rates: Arc<Rates>, limits: Limits) -> Velocity {
+        let layout = Layout::new(plan, schema, &rates);
+        let shards = (limits.entities / SHARD_ENTITIES_MIN).clamp(1, SHARDS_MAX);
+        let shards = 1usize << shards.ilog2();
+        let bounds = Bounds {
+            entities: (limits.entities / shards).max(1),
+            events: limits.events.clamp(1, EVENTS_MAX),
+            lateness: limits.lateness.micros().max(0),
+            known_since: limits.known_since.map_or(i64::MIN, Timestamp::micros),
+        };
+        let shard = |i| CachePadded::new(Mutex::new(Shard::new(&layout, schema.seed() ^ i as u64)));
+        let shards = (0..shards).map(shard).collect();
+        Velocity { layout, schema: schema.clone(), rates, bounds, shards }
+    }
+
+    /// Writes one value for each aggregate of the plan into `activity`, as known before this payment,
+    /// then records it. Bit i of `filters` says that the i-th `where` condition holds for it. NaN is
+    /// absent: the payment lacks the entity, or what would be needed to know isn't there any more.
+    pub fn observe(&self, payment: &Payment, filters: u32, activity: &mut [f64]) -> Degraded {
+        let prepared = self.prepare(payment, filters);
+        self.visit(&prepared, activity, true)
+    }
+
+    /// The values that [`Velocity::observe`] would give; nothing is recorded.
+    pub fn peek(&self, payment: &Payment, filters: u32, activity: &mut [f64]) -> Degraded {
+        let prepared = self.prepare(payment, filters);
+        self.visit(&prepared, activity, false)
+    }
+
+    /// Sets what became of a payment that was observed, in each of its entities whose statuses are
+    /// asked for. False when it is no longer there in one of them.
+    pub fn settle(&self, payment: &Payment, status: Status) -> bool {
+        let prepared = self.prepare(payment, 0);
+        let mut guards = self.lock(&prepared);
+        let mut all = true;
+        for (k, (kind, key)) in self.layout.kinds.iter().zip(&prepared.keys).enumerate() {
+            if let (true, Some(key)) = (kind.settles, key)
+                && let Some(shard) = guards.get(key.shard)
+            {
+                all &= shard.settle(k, kind, *key, prepared.moment(), status.bit());
+            }
+        }
+        all
+    }
+
+    /// Does `ops` as if one by one, on as many threads. `activity` has a row of one value for each
+    /// aggregate, and `degraded` one entry, for each [`Op::Observe`], in their order.
+    pub fn observe_all(
+        &self,
+        ops: &[Op<'_>],
+        activity: &mut [f64],
+        degraded: &mut [Degraded],
+        threads: usize,
+    ) {
+        let _ = threads;
+        let mut rows = activity.chunks_mut(self.layout.aggregates.max(1));
+        let mut flags = degraded.iter_mut();
+        for op in ops {
+            match *op {
+                Op::Observe { payment, filters } => {
+                    let flag = self.observe(payment, filters, rows.next().unwrap_or_default());
+                    if let Some(slot) = flags.next() {
+                        *slot = flag;
+                    }
+                }
+                Op::Settle { payment, status } => {
+                    self.settle(payment, status);
+                }
+            }
+        }
+    }
+
+    /// Entities that are remembered now, of all kinds.
+    pub fn entities(&self) -> usize {
+        self.shards.iter().map(|s| s.lock().entities()).sum()
+    }
+
+    /// Memory of what is remembered, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.shards.iter().map(|s| s.lock().bytes() + size_of::<CachePadded<Mutex<Shard>>>()).sum()
+    }
+
+    fn prepare(&self, payment: &Payment, filters: u32) -> Prepared {
+        let id = payment.symbol(field::ID).unwrap_or_default() >> 32;
+        let mut prepared = Prepared {
+            at: payment.at().micros(),
+            flags: id << 32 | u64::from(filter_flags(filters & 0xffff)),
+            columns: ArrayVec::new(),
+            keys: ArrayVec::new(),
+            degraded: Degraded::NONE,
+        };
+        for (k, kind) in self.layout.kinds.iter().enumerate() {
+            let mut sum: u128 = k as u128 + 1;
+            let mut all = true;
+            for id in &kind.fields {
+                match payment.entity_key(&self.schema, *id) {
+                    // A polynomial over keys that nobody outside knows; the order of fields matters.
+                    Some(key) => sum = sum.wrapping_mul(KEY_MULTIPLIER).wrapping_add(key),
+                    None => all = false,
+                }
+            }
+            prepared.keys.push(all.then(|| self.key(sum)));
+        }
+        for source in &self.layout.sources {
+            prepared.columns.push(match *source {
+                Source::Money(id) => match payment.money(id) {
+                    None => NO_NUMBER,
+                    Some(money) => match self.rates.to_base(money) {
+                        Some(base) => base.minor as u64,
+                        None => {
+                            prepared.degraded |= Degraded::NO_RATE;
+                            NO_NUMBER
+                        }
+                    },
+                },
+                Source::Number(id) if payment.has(id) => fixed_point(payment.number(id)) as u64,
+                Source::Number(_) => NO_NUMBER,
+                Source::Key(id) => {
+                    payment.distinct_key(&self.schema, id).map_or(NO_KEY, |k| k.min(NO_KEY - 1))
+                }
+            });
+        }
+        prepared
+    }
+
+    fn key(&self, sum: u128) -> Key {
+        let low = sum as u64;
+        Key {
+            check: (sum >> 64) as u64,
+            tag: low as u32,
+            shard: (low >> 32) as u32 & (self.shards.len() as u32 - 1),
+        }
+    }
+
+    /// The shards of a payment, locked in ascending order: whoever holds one waits only for higher ones.
+    fn lock(&self, prepared: &Prepared) -> Guards<'_> {
+        let mut wanted: ArrayVec<u32, ENTITIES_MAX> =
+            prepared.keys.iter().flatten().map(|k| k.shard).collect();
+        wanted.sort_unstable();
+        let mut guards = Guards(ArrayVec::new());
+        for shard in wanted {
+            if guards.0.last().is_none_or(|(last, _)| *last != shard)
+                && let Some(lock) = self.shards.get(shard as usize)
+            {
+                guards.0.push((shard, lock.lock()));
+            }
+        }
+        guards
+    }
+
+    fn visit(&self, prepared: &Prepared, activity: &mut [f64], record: bool) -> Degraded {
+        let moment = prepared.moment();
+        let mut degraded = prepared.degraded;
+        let mut found: ArrayVec<Option<Found>, ENTITIES_MAX> = ArrayVec::new();
+        let mut guards = self.lock(prepared);
+        for (_, shard) in &guards.0 {
+            degraded |= shard.timeliness(prepared.at, &self.bounds);
+        }
+        for (k, (kind, key)) in self.layout.kinds.iter().zip(&prepared.keys).enumerate() {
+            let Some((key, shard)) = key.and_then(|key| Some((key, guards.get(key.shard)?))) else {
+                for aggregate in &kind.aggregates {
+                    if let Some(slot) = activity.get_mut(usize::from(*aggregate)) {
+                        *slot = f64::NAN;
+                    }
+                }
+                found.push(None);
+                continue;
+            };
+            let (flags, at) = shard.read(k, kind, key, moment, &self.bounds, activity);
+            degraded |= flags;
+            found.push(at);
+        }
+        if record {
+            for (k, (kind, key)) in self.layout.kinds.iter().zip(&prepared.keys).enumerate() {
+                if let Some(key) = key
+                    && let Some(shard) = guards.get(key.shard)
+                {
+                    shard.record(k, kind, *key, found[k], moment, &self.bounds);
+                }
+            }
+            for (_, shard) in &mut guards.0 {
+                shard.tell(prepared.at);
+            }
+        }
+        degraded
+    }
+}
+
+/// An odd number without structure (the first bits of pi's fraction).
+const KEY_MULTIPLIER: u128 = 0x243f_6a88_85a3_08d3_1319_8a2e_0370_7345;
+
+struct Guards<'a>(ArrayVec<(u32, MutexGuard<'a, Shard>), ENTITIES_MAX>);
+
+impl<'a> Guards<'a> {
+    fn get(&mut self, shard: u32) -> Option<&mut Shard> {
+        self.0.iter_mut().find(|(s, _)| *s == shard).map(|(_, guard)| &mut **guard)
+    }
+}
