@@ -329,7 +329,7 @@ fn the_lists_of_a_folder_are_met_and_not_passed() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Against reading every item as two numbers and comparing.
     #[test]
