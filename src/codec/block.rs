@@ -22,6 +22,18 @@ pub(super) enum Rows {
     #[default]
     Empty,
     Text(TextBlock),
+    #[cfg(feature = "columnar")]
+    Columns(ColumnBlock),
+}
+
+/// Rows of a columnar file.
+#[cfg(feature = "columnar")]
+pub(super) struct ColumnBlock {
+    pub batch: arrow_array::RecordBatch,
+    /// The first row that isn't decoded yet.
+    pub at: usize,
+    /// Rows of the file before this batch.
+    pub before: u64,
 }
 
 impl Block {
@@ -30,6 +42,8 @@ impl Block {
         match &self.0 {
             Rows::Empty => true,
             Rows::Text(text) => text.at >= text.bytes.len(),
+            #[cfg(feature = "columnar")]
+            Rows::Columns(columns) => columns.at >= columns.batch.num_rows(),
         }
     }
 
@@ -57,6 +71,8 @@ pub struct Decoder {
 pub(super) enum Form {
     Json,
     Csv(Header),
+    #[cfg(feature = "columnar")]
+    Columns(super::columns::ColumnPlan),
 }
 
 impl Decoder {
@@ -71,6 +87,8 @@ impl Decoder {
         match &mut block.0 {
             Rows::Empty => return Ok(false),
             Rows::Text(text) => self.decode_text(text, chunk)?,
+            #[cfg(feature = "columnar")]
+            Rows::Columns(columns) => self.decode_columns(columns, chunk)?,
         }
         Ok(!block.is_done())
     }
@@ -81,7 +99,6 @@ impl Decoder {
             let line = memchr(b'\n', rest).unwrap_or(rest.len());
             let mut malformed = None;
             let end = match &self.form {
-                Form::Json => line,
                 Form::Csv(header) => match csv_row_end(rest, header.delimiter) {
                     // A row above the limit is given up by its first line, as the reader does.
                     RowEnd::At(end) if end > self.settings.line_bytes_max => line,
@@ -96,6 +113,7 @@ impl Decoder {
                         line
                     }
                 },
+                _ => line,
             };
             let row = &rest[..end];
             let row = row.strip_suffix(b"\r").unwrap_or(row);
@@ -115,17 +133,46 @@ impl Decoder {
             } else {
                 self.decode_row(row, chunk)
             };
-            if let Some(name) = chunk.scratch.json.stranger.take().filter(|_| self.settings.strict) {
-                let error = json::stranger(&self.schema, &name);
-                return Err(super::unreadable(&self.path, format!("line {number}: {error}")));
+            self.end_row(chunk, number, done, row)?;
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "columnar")]
+    fn decode_columns(&self, block: &mut ColumnBlock, chunk: &mut Chunk) -> Result<(), Error> {
+        let Form::Columns(plan) = &self.form else { return Ok(()) };
+        let rows = super::columns::Rows::of(&self.schema, &self.settings, &self.names, plan, &block.batch);
+        while !chunk.is_full() && block.at < block.batch.num_rows() {
+            let (scratch, unknown) = (&mut chunk.scratch, &mut chunk.unknown);
+            let Some(payment) = chunk.payments.get_mut(chunk.len) else { break };
+            let (row, json) = (&mut scratch.row, &mut scratch.json);
+            let done = rows.payment(block.at, super::columns::Into { payment, row, json, unknown });
+            chunk.rows += 1;
+            block.at += 1;
+            self.end_row(chunk, block.before + block.at as u64, done, b"")?;
+        }
+        Ok(())
+    }
+
+    /// Counts a row as a payment or as a reject.
+    #[inline]
+    fn end_row(
+        &self,
+        chunk: &mut Chunk,
+        number: u64,
+        done: Result<(), Box<RowError>>,
+        raw: &[u8],
+    ) -> Result<(), Error> {
+        if let Some(name) = chunk.scratch.json.stranger.take().filter(|_| self.settings.strict) {
+            let error = json::stranger(&self.schema, &name);
+            return Err(super::unreadable(&self.path, format!("line {number}: {error}")));
+        }
+        match done {
+            Ok(()) => {
+                chunk.len += 1;
+                chunk.lines.push(number);
             }
-            match done {
-                Ok(()) => {
-                    chunk.len += 1;
-                    chunk.lines.push(number);
-                }
-                Err(error) => chunk.rejects.push(Reject::new(&self.path, number, *error, row)),
-            }
+            Err(error) => chunk.rejects.push(Reject::new(&self.path, number, *error, raw)),
         }
         Ok(())
     }
@@ -137,6 +184,8 @@ impl Decoder {
         };
         let row = &mut scratch.row;
         match &self.form {
+            #[cfg(feature = "columnar")]
+            Form::Columns(_) => Err(wrong("text in a columnar file")),
             Form::Json => {
                 let cx = json::Context { schema: &self.schema, names: &self.names, settings: &self.settings };
                 let scratch = &mut scratch.json;

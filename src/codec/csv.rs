@@ -4,11 +4,11 @@ use memchr::{memchr, memchr_iter, memrchr_iter};
 
 use super::json::{self, items_of};
 use super::lines::{RowEnd, csv_row_end};
-use super::names::{Names, Unknown, What, what};
+use super::names::{Names, Unknown, What, require, what};
 use super::row::{Row, wrong};
 use super::{RowError, Settings, column_of, shown};
 use crate::payment::Payment;
-use crate::schema::{Kind, Schema, field};
+use crate::schema::{Kind, Schema};
 
 /// The places of a row's cells.
 #[derive(Debug, Default)]
@@ -83,27 +83,11 @@ impl Header {
             columns.push(HeaderColumn { name: shown_name, what });
         }
         let header = Header { delimiter, columns };
-        for id in [field::ID, field::AT, field::AMOUNT] {
-            let fills =
-                |what: &Option<What>| matches!(what, Some(What::Fields(ts)) if ts.iter().any(|t| t.id == id));
-            let default = schema.default_texts().iter().any(|(other, _)| *other == id);
-            if !default && !header.columns.iter().any(|c| fills(&c.what)) {
-                let mut names = String::new();
-                for column in &header.columns {
-                    if names.len() > 200 {
-                        names.push_str(", …");
-                        break;
-                    }
-                    names.push_str(if names.is_empty() { "" } else { ", " });
-                    names.push_str(&column.name);
-                }
-                return Err(format!(
-                    "no column of the header is read into `{}`, which is read from {}; the header has: {names}",
-                    schema.field(id).name,
-                    super::names::sources(schema, id)
-                ));
-            }
-        }
+        let fills = |id| {
+            let fills = |what: &What| matches!(what, What::Fields(ts) if ts.iter().any(|t| t.id == id));
+            header.columns.iter().any(|c| c.what.as_ref().is_some_and(fills))
+        };
+        require(schema, fills, header.columns.iter().map(|c| c.name.clone()))?;
         Ok(header)
     }
 
@@ -157,7 +141,6 @@ impl Cells {
         match text.strip_prefix('"') {
             None => text,
             Some(text) => {
-                let text = text.trim_end_matches('\r');
                 let text = text.strip_suffix('"').unwrap_or(text);
                 if memrchr_iter(b'"', text.as_bytes()).next().is_none() {
                     return text;

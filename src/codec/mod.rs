@@ -5,13 +5,23 @@
 //! and no message or reject holds a card number.
 
 mod block;
+#[cfg(feature = "columnar")]
+mod columnar_in;
+#[cfg(feature = "columnar")]
+mod columnar_out;
+#[cfg(feature = "columnar")]
+mod columns;
 mod csv;
 mod input;
 mod json;
 mod lines;
 mod names;
+mod payments;
 mod reader;
 mod row;
+mod sheet;
+mod table;
+mod text_out;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,8 +29,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use block::{Block, Decoder};
+#[cfg(feature = "columnar")]
+pub use columnar_in::PIPED_FILE_BYTES_MAX;
 pub use json::JsonDecoder;
+pub use payments::PaymentTable;
 pub use reader::Reader;
+pub use sheet::{CellKind, Sheet, TableColumn};
+pub use table::TableWriter;
 
 use crate::error::Error;
 use crate::payment::Payment;
@@ -35,6 +50,9 @@ pub const DEPTH_MAX: usize = 64;
 pub const ROW_FIELDS_MAX: usize = 4096;
 /// Bytes of a rejected row that are kept.
 pub const RAW_BYTES_MAX: usize = 512;
+/// What a build without the feature `columnar` says.
+#[cfg(not(feature = "columnar"))]
+const NOT_COLUMNAR: &str = "this build has no columnar formats; build it with `--features columnar`";
 /// Bytes of a value that a message shows.
 const SHOWN_BYTES_MAX: usize = 40;
 

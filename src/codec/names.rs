@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 
-use crate::schema::{FieldId, Kind, Schema};
+use crate::schema::{FieldId, Kind, Schema, field};
 
 /// The name under which the things bought are read, unless the schema gives it to a field.
 pub(super) const ITEMS: &str = "items";
@@ -101,6 +101,33 @@ pub(super) fn sources(schema: &Schema, id: FieldId) -> String {
         Some((last, [])) => format!("`{last}`"),
         Some((last, rest)) => format!("`{}` or `{last}`", rest.join("`, `")),
     }
+}
+
+/// Refuses an input none of whose columns fills a field that every payment needs.
+pub(super) fn require(
+    schema: &Schema,
+    fills: impl Fn(FieldId) -> bool,
+    found: impl Iterator<Item = String>,
+) -> Result<(), String> {
+    /// Bytes of the list of columns that a message shows.
+    const LISTED_BYTES: usize = 200;
+    let default = |id| schema.default_texts().iter().any(|(other, _)| *other == id);
+    let needed = [field::ID, field::AT, field::AMOUNT];
+    let Some(id) = needed.into_iter().find(|id| !fills(*id) && !default(*id)) else { return Ok(()) };
+    let mut listed = String::new();
+    for name in found {
+        listed.push_str(if listed.is_empty() { "" } else { ", " });
+        if listed.len() > LISTED_BYTES {
+            listed.push('…');
+            break;
+        }
+        listed.push_str(&name);
+    }
+    Err(format!(
+        "no column is read into `{}`, which is read from {}; map one onto it in schema.toml (the columns are: {listed})",
+        schema.field(id).name,
+        sources(schema, id)
+    ))
 }
 
 /// Most unknown names that are told apart; those past it are counted together.

@@ -41,6 +41,8 @@ pub struct Reader {
 
 enum Source {
     Text(Lines),
+    #[cfg(feature = "columnar")]
+    Columns(super::columnar_in::Batches),
 }
 
 impl Reader {
@@ -84,9 +86,21 @@ impl Reader {
                 }
                 (form, Source::Text(lines))
             }
+            #[cfg(feature = "columnar")]
             Format::Parquet | Format::Arrow => {
-                return Err(unreadable(&path, "this build can't read columnar files"));
+                let (batches, plan) = super::columnar_in::Batches::open(
+                    &path,
+                    input.format,
+                    input.bytes,
+                    input.total_bytes,
+                    &schema,
+                    &settings,
+                )?;
+                plan.unknown.iter().for_each(|name| names::add(&mut unknown, name, 1));
+                (Form::Columns(plan), Source::Columns(batches))
             }
+            #[cfg(not(feature = "columnar"))]
+            Format::Parquet | Format::Arrow => return Err(unreadable(&path, super::NOT_COLUMNAR)),
         };
         Ok(Reader {
             decoder: Arc::new(Decoder { path, schema, settings, names, form }),
@@ -132,6 +146,15 @@ impl Reader {
             Source::Text(lines) => {
                 lines.next(block.text()).map_err(|e| Error::io(self.decoder.path.as_ref(), e))
             }
+            #[cfg(feature = "columnar")]
+            Source::Columns(batches) => {
+                let next = batches.next(&self.decoder.path)?;
+                let more = next.is_some();
+                block.0 = next.map_or(super::block::Rows::Empty, |(batch, before)| {
+                    super::block::Rows::Columns(super::block::ColumnBlock { batch, at: 0, before })
+                });
+                Ok(more)
+            }
         }
     }
 
@@ -169,6 +192,8 @@ impl Reader {
     pub fn bytes_read(&self) -> u64 {
         match &self.source {
             Source::Text(lines) => lines.bytes_read,
+            #[cfg(feature = "columnar")]
+            Source::Columns(batches) => batches.bytes_read(),
         }
     }
 }
