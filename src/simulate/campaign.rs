@@ -105,6 +105,11 @@ fn hides(seed: u64) -> bool {
     mix(seed, 13).is_multiple_of(4)
 }
 
+/// One in five tries few cards, but each at every door it knows.
+fn hammers(seed: u64) -> bool {
+    !hides(seed) && mix(seed, 14).is_multiple_of(5)
+}
+
 impl Planned {
     pub(super) fn draft(&self, ground: &Ground, rng: &mut ChaCha8Rng) -> Draft {
         match self.kind {
@@ -131,12 +136,15 @@ impl Planned {
 
     fn testing(&self, ground: &Ground, rng: &mut ChaCha8Rng) -> Draft {
         let seed = self.seed;
-        let merchant = self.merchant(ground, u64::from(self.step % 8 == 7 && seed.is_multiple_of(3)), |t| {
-            TRADES[t].testable
-        });
-        // One to three BINs of one issuer; each card is tried once, or up to three times.
+        let which = if hammers(seed) {
+            u64::from(self.step % 7)
+        } else {
+            u64::from(self.step % 8 == 7 && seed.is_multiple_of(3))
+        };
+        let merchant = self.merchant(ground, which, |t| TRADES[t].testable);
+        // One to three BINs of one issuer; each card is tried up to three times.
         let place = (mix(seed, 3) % PLACES.len() as u64) as usize;
-        let tries = 1 + mix(seed, 4) % 3;
+        let tries = if hammers(seed) { 8 + mix(seed, 4) % 4 } else { 1 + mix(seed, 4) % 3 };
         let stolen = mix(seed, 1_000 + u64::from(self.step) / tries);
         let card = Card::of_issuer(place, (mix(seed, 5) % 6) as u8, stolen % (1 + mix(seed, 6) % 3), stolen);
         let devices = 1 + mix(seed, 7) % 3;
@@ -174,11 +182,15 @@ impl Planned {
             account: None,
             device: Some(device),
             address: Some(address),
-            mailbox: Mailbox { key: mix(stolen, 2), domain },
+            mailbox: Mailbox {
+                key: mix(stolen, 2 + if hammers(seed) { u64::from(self.step) } else { 0 }),
+                domain,
+            },
             phone: None,
             billing: owner,
             shipping: None,
             recurring: false,
+            script: mix(seed, 15).is_multiple_of(8),
             authenticated: false,
             cvv: Some(rng.random_bool(0.45)),
             avs: PLACES[card.place].avs.then(|| rng.random_bool(0.3)),
@@ -250,6 +262,7 @@ impl Planned {
             billing: victim.home,
             shipping,
             recurring: false,
+            script: false,
             authenticated: rng.random_bool(0.08),
             cvv: rng.random_bool(0.5).then(|| rng.random_bool(0.8)),
             avs: PLACES[card.place].avs.then(|| rng.random_bool(0.85)),
@@ -303,6 +316,7 @@ impl Planned {
             billing: person.home,
             shipping: trade.ships.then_some(person.home),
             recurring: false,
+            script: false,
             authenticated: rng.random_bool(PLACES[place].authenticated * 0.6),
             cvv: Some(true),
             avs: PLACES[card.place].avs.then(|| rng.random_bool(0.95)),

@@ -34,6 +34,8 @@ pub(super) struct Draft {
     pub billing: Spot,
     pub shipping: Option<Spot>,
     pub recurring: bool,
+    /// Whether the payer's browser is a program, and says so.
+    pub script: bool,
     pub authenticated: bool,
     pub cvv: Option<bool>,
     pub avs: Option<bool>,
@@ -186,7 +188,7 @@ impl Draft {
             set(field::DEVICE, Value::Token(&hex("dev_", device, 12)));
             let (system, agent) = SYSTEMS[(device >> 50 & 7) as usize];
             set(field::DEVICE_OS, Value::Text(system));
-            set(field::USER_AGENT, Value::Text(agent));
+            set(field::USER_AGENT, Value::Text(if self.script { "python-requests/2.32" } else { agent }));
             set(field::SESSION, Value::Token(&hex("ses_", mix(device, self.order), 12)));
         }
         if let Some(address) = self.address {

@@ -344,6 +344,7 @@ impl Simulator {
             billing: person.home,
             shipping,
             recurring,
+            script: false,
             authenticated,
             cvv: (!recurring && !wallet).then(|| rng.random_bool(0.985)),
             avs: card.filter(|c| PLACES[c.place].avs).map(|_| rng.random_bool(0.94)),
