@@ -390,3 +390,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_shipped_lists_rates_and_schema_are_right() {
+    let rules = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
+    let read = |name: &str| std::fs::read_to_string(rules.join(name)).unwrap();
+    let schema = Schema::parse("schema.toml", &read("schema.toml")).unwrap();
+    let lists = Lists::load(rules.join("lists"), &schema).unwrap();
+    assert_eq!(lists.names().count(), 9);
+    for name in lists.names() {
+        let list = lists.get(name).unwrap();
+        assert!(!list.is_empty() && !list.about().is_empty(), "{name}");
+    }
+    let rates = tollgate::Rates::parse(&read("rates.toml")).unwrap();
+    assert_eq!((rates.version(), rates.base().code()), ("2026-11-20", "USD"));
+    // Every currency of the simulator can be compared in dollars.
+    for code in ["EUR", "GBP", "JPY", "CNY", "KWD", "BRL", "INR", "AUD", "MXN"] {
+        let one = tollgate::Money::parse("1000", tollgate::Currency::parse(code).unwrap()).unwrap();
+        assert!(rates.to_base(one).is_some(), "{code}");
+    }
+}
