@@ -11,10 +11,6 @@ const DAY: i64 = 1440 * MINUTE;
 /// 2026-11-24T00:00:00Z.
 const NOW: i64 = 1_795_478_400_000_000;
 
-fn usd() -> Currency {
-    Currency::parse("USD").unwrap()
-}
-
 fn rates() -> Rates {
     Rates::parse("version = 'v'\nbase = 'USD'\n[rates]\nEUR = '1.0842'\nJPY = '0.00655'").unwrap()
 }
@@ -384,4 +380,212 @@ proptest! {
     ) {
         compare_with_oracle(&asked, &steps)?;
     }
+}
+
+/// A seeded stream: what a test needs many of.
+fn stream(count: usize, seed: u64, spread: i64) -> Vec<Row> {
+    let mut state = seed;
+    let mut random = move |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    (0..count)
+        .map(|i| Row {
+            at: NOW + i as i64 * 1_000_000 - random(spread as u64 + 1) as i64,
+            card: Some(random(200) as u8),
+            device: (random(10) > 0).then(|| random(40) as u8),
+            merchant: random(5) as u8,
+            amount: Some((random(10_000) as i64, random(4) as u8)),
+            latitude: (random(2) == 0).then(|| random(180) as f64 - 90.0),
+            filters: random(4) as u32,
+        })
+        .collect()
+}
+
+fn many_questions() -> Plan {
+    let mut asked = Vec::new();
+    for fields in ENTITIES {
+        for window in [Some(60 * MINUTE), Some(DAY), None] {
+            asked.push(ask(Function::Count, fields, window));
+            asked.push(ask(Function::Sum(field::AMOUNT), fields, window));
+            asked.push(ask(Function::Max(field::IP_LAT), fields, window));
+            asked.push(ask(Function::Distinct(field::DEVICE), fields, window));
+            asked.push(Aggregate { status: Some(Status::Disputed), ..ask(Function::Ratio, fields, window) });
+            asked.push(Aggregate { filter: Some(1), ..ask(Function::FirstSeen, fields, window) });
+        }
+    }
+    plan(&asked)
+}
+
+#[test]
+fn many_threads_give_the_answers_of_one_by_one() {
+    let rows = stream(3_000, 3, 60_000_000);
+    let payments: Vec<Payment> = rows.iter().enumerate().map(|(i, r)| r.payment(i)).collect();
+    let mut ops = Vec::new();
+    for (i, payment) in payments.iter().enumerate() {
+        ops.push(Op::Observe { payment, filters: rows[i].filters });
+        if i % 7 == 3 {
+            ops.push(Op::Settle { payment: &payments[i - 3], status: Status::Disputed });
+        }
+    }
+    // Room enough, and so little that entities are evicted and events folded.
+    for (entities, events) in [(10_000_000, 4096), (16_384, 8), (20, 3)] {
+        let limits = VelocityLimits { entities, events, ..VelocityLimits::default() };
+        let plan = many_questions();
+        let width = plan.aggregates().len();
+        let run = |threads: usize, chunk: usize| {
+            let velocity = velocity(&plan, limits);
+            let (mut all, mut flags) = (Vec::new(), Vec::new());
+            for ops in ops.chunks(chunk) {
+                let observed = ops.iter().filter(|op| matches!(op, Op::Observe { .. })).count();
+                let (mut activity, mut degraded) =
+                    (vec![0.0; observed * width], vec![Degraded::NONE; observed]);
+                velocity.observe_all(ops, &mut activity, &mut degraded, threads);
+                all.extend(bits(&activity));
+                flags.extend(degraded);
+            }
+            (all, flags)
+        };
+        let expected = run(1, ops.len());
+        for (threads, chunk) in [(2, ops.len()), (3, 100), (2, 1)] {
+            let got = run(threads, chunk);
+            assert!(got.0 == expected.0, "{threads} threads, {entities} entities: values");
+            assert!(got.1 == expected.1, "{threads} threads, {entities} entities: flags");
+        }
+    }
+}
+
+#[test]
+fn two_threads_at_once_give_the_answers_of_some_order() {
+    // Every payment counts its merchant and its card; in any serial order each count of the merchant
+    // is given once, and the card's counts rise with the merchant's.
+    let plan =
+        plan(&[ask(Function::Count, &[field::MERCHANT], None), ask(Function::Count, &[field::DEVICE], None)]);
+    let velocity = velocity(&plan, VelocityLimits::default());
+    let row =
+        Row { at: NOW, card: None, device: Some(1), merchant: 1, amount: None, latitude: None, filters: 0 };
+    let payment = row.payment(0);
+    let mut seen: Vec<[f64; 2]> = std::thread::scope(|scope| {
+        let work = || {
+            (0..2_000)
+                .map(|_| {
+                    let mut activity = [0.0; 2];
+                    velocity.observe(&payment, 0, &mut activity);
+                    activity
+                })
+                .collect::<Vec<_>>()
+        };
+        let threads = [scope.spawn(work), scope.spawn(work)];
+        threads.into_iter().flat_map(|t| t.join().unwrap()).collect()
+    });
+    seen.sort_by(|a, b| a[0].total_cmp(&b[0]));
+    for (i, activity) in seen.iter().enumerate() {
+        assert_eq!(*activity, [i as f64; 2]);
+    }
+}
+
+fn count_of(velocity: &Velocity, row: &Row) -> (f64, Degraded) {
+    let mut activity = [0.0];
+    let degraded = velocity.peek(&row.payment(0), 0, &mut activity);
+    (activity[0], degraded)
+}
+
+fn card(n: u8, at: i64) -> Row {
+    Row { at, card: Some(n), device: None, merchant: 0, amount: Some((100, 0)), latitude: None, filters: 0 }
+}
+
+#[test]
+fn an_evicted_entity_is_absent_and_not_zero() {
+    let plan = plan(&[ask(Function::Count, &[field::CARD], Some(60 * MINUTE))]);
+    let velocity = velocity(&plan, VelocityLimits { entities: 4, ..VelocityLimits::default() });
+    let pay = |row: &Row| velocity.observe(&row.payment(0), 0, &mut [0.0]);
+    for n in 0..4 {
+        pay(&card(n, NOW));
+    }
+    // At the limit everybody is known, and who is not is new.
+    assert_eq!(velocity.entities(), 4);
+    (0..4).for_each(|n| assert_eq!(count_of(&velocity, &card(n, NOW)), (1.0, Degraded::NONE)));
+    assert_eq!(count_of(&velocity, &card(9, NOW)), (0.0, Degraded::NONE));
+    // One past it one is forgotten, and nobody can tell it from one who never came.
+    pay(&card(4, NOW));
+    assert_eq!(velocity.entities(), 4);
+    let known = (0..4).filter(|n| count_of(&velocity, &card(*n, NOW)).0 == 1.0).count();
+    assert_eq!(known, 3);
+    let (value, why) = count_of(&velocity, &card(9, NOW));
+    assert!(value.is_nan() && why == Degraded::EVICTED);
+    // The window that begins after its last event is known again.
+    assert_eq!(count_of(&velocity, &card(9, NOW + 60 * MINUTE + 1)), (0.0, Degraded::NONE));
+}
+
+#[test]
+fn before_it_began_to_watch_nothing_is_known() {
+    let plan = plan(&[ask(Function::Count, &[field::CARD], Some(60 * MINUTE))]);
+    let since = Timestamp::from_micros(NOW);
+    let velocity = velocity(&plan, VelocityLimits { known_since: since, ..VelocityLimits::default() });
+    let (value, why) = count_of(&velocity, &card(1, NOW + 60 * MINUTE - 1));
+    assert!(value.is_nan() && why == Degraded::WARMING);
+    assert_eq!(count_of(&velocity, &card(1, NOW + 60 * MINUTE)), (0.0, Degraded::NONE));
+}
+
+#[test]
+fn past_the_limit_of_events_the_error_is_within_its_bound() {
+    let sum = ask(Function::Sum(field::AMOUNT), &[field::CARD], Some(DAY));
+    let plan = plan(&[
+        ask(Function::Count, &[field::CARD], Some(DAY)),
+        sum,
+        ask(Function::Count, &[field::CARD], Some(5 * MINUTE)),
+    ]);
+    let events = 100;
+    let velocity = velocity(&plan, VelocityLimits { events, ..VelocityLimits::default() });
+    let mut oracle = Oracle::default();
+    for i in 0..5_000usize {
+        let row = card(1, NOW + i as i64 * MINUTE);
+        let mut activity = [0.0; 3];
+        let why = velocity.observe(&row.payment(i), 0, &mut activity);
+        // Whoever reaches no further than what is kept one by one is exact.
+        assert_eq!(activity[2], oracle.value(&plan.aggregates()[2], &row));
+        let exact = oracle.value(&plan.aggregates()[0], &row);
+        if i <= events {
+            assert_eq!((activity[0], activity[1], why), (exact, exact, Degraded::NONE), "{i}");
+        } else {
+            let folded = (i - events) as f64;
+            assert_eq!(why, Degraded::SATURATED);
+            assert!(
+                activity[0] >= exact && activity[0] - exact <= folded / 32.0,
+                "{i}: {} for {exact}",
+                activity[0]
+            );
+            assert_eq!(activity[1], activity[0]);
+        }
+        oracle.past.push((row, 0));
+    }
+}
+
+#[test]
+fn wild_times_leave_other_windows_as_they_were() {
+    let plan = many_questions();
+    let velocity = velocity(&plan, VelocityLimits::default());
+    let rows = stream(2_000, 5, 1_000_000);
+    for (i, row) in rows.iter().enumerate() {
+        velocity.observe(&row.payment(i), row.filters, &mut vec![0.0; plan.aggregates().len()]);
+    }
+    let ask_all = || -> Vec<u64> {
+        let mut activity = vec![0.0; plan.aggregates().len()];
+        let questions = (0..200).map(|n| Row { merchant: n % 5, ..card(n, NOW + 2_000_000_000) });
+        questions
+            .flat_map(|row| {
+                velocity.peek(&row.payment(0), 0, &mut activity);
+                bits(&activity)
+            })
+            .collect()
+    };
+    let before = ask_all();
+    let mut flags = Degraded::NONE;
+    for i in 0..100_000i64 {
+        // A card that nobody asked for, at a merchant of its own, in 2262.
+        let wild = Row { merchant: 77, device: Some(250), ..card(250, 9_214_646_400_000_000 + i) };
+        flags |= velocity.observe(&wild.payment(i as usize), 0, &mut vec![0.0; plan.aggregates().len()]);
+    }
+    assert!(flags.contains(Degraded::WILD_TIME));
+    assert!(before == ask_all());
 }

@@ -45,12 +45,12 @@ impl<'a> Block<'a> {
 
     /// The words of the event at `i`, oldest first.
     pub fn row(&self, i: usize) -> &'a [u64] {
-        let start = (self.head + i & self.mask) * self.stride;
+        let start = ((self.head + i) & self.mask) * self.stride;
         &self.events[start..start + self.stride]
     }
 
     pub fn time(&self, i: usize) -> i64 {
-        self.events[(self.head + i & self.mask) * self.stride] as i64
+        self.events[((self.head + i) & self.mask) * self.stride] as i64
     }
 
     pub fn touched(&self) -> u32 {
@@ -145,7 +145,7 @@ impl<'a> BlockMut<'a> {
 
     fn row_start(&self, i: usize) -> usize {
         let head = (self.words[1] >> 16 & 0xffff) as usize;
-        self.first + (head + i & self.capacity - 1) * self.stride
+        self.first + ((head + i) & (self.capacity - 1)) * self.stride
     }
 
     pub fn row_mut(&mut self, i: usize) -> &mut [u64] {
@@ -156,7 +156,7 @@ impl<'a> BlockMut<'a> {
     /// Forgets the oldest event.
     pub fn pop_front(&mut self) {
         let (head, len) = (self.view().head, self.view().len);
-        self.set_ring(head + 1 & self.capacity - 1, len - 1);
+        self.set_ring((head + 1) & (self.capacity - 1), len - 1);
     }
 
     /// Makes room at `i`, which may be the end, and gives it to be filled. There must be room.

@@ -144,19 +144,17 @@ impl Side {
         }
     }
 
-    /// What cell `c` of window `w`, which stands at `from..=to`, has gathered, and whether the
+    /// What cell `c` has gathered where its window stands, and whether the
     /// payment's own value is among the distinct ones.
     pub fn totals(
         &mut self,
         kind: &EntityLayout,
-        w: usize,
         c: usize,
         block: Block<'_>,
-        from: i64,
-        to: i64,
         moment: Moment<'_>,
     ) -> (Totals, bool) {
-        let (cell, cursor, state) = (&kind.cells[c], self.cursors[w], &mut self.states[c]);
+        let cell = &kind.cells[c];
+        let (cursor, state) = (self.cursors[cell.window], &mut self.states[c]);
         let mut holds = false;
         match cell.measure {
             Measure::Events | Measure::Share(_) if state.totals.count > 0 => {
@@ -186,7 +184,7 @@ impl Side {
         }
         let mut totals = state.totals;
         if let Some(folded) = &self.folded {
-            folded.add_to(&mut totals, c, from, to);
+            folded.add_to(&mut totals, c, cursor.from, cursor.to);
         }
         (totals, holds)
     }

@@ -74,11 +74,11 @@ impl Default for Limits {
 /// }
 /// ```
 pub struct Velocity {
-    layout: Layout,
+    pub(super) layout: Layout,
     schema: Schema,
     rates: Arc<Rates>,
-    bounds: Bounds,
-    shards: Box<[CachePadded<Mutex<Shard>>]>,
+    pub(super) bounds: Bounds,
+    pub(super) shards: Box<[CachePadded<Mutex<Shard>>]>,
 }
 
 /// One thing to be done by [`Velocity::observe_all`].
@@ -100,19 +100,34 @@ pub enum Op<'a> {
     },
 }
 
-/// What is to be known of a payment before any shard is locked.
-pub(super) struct Prepared {
+/// What is to be known of a payment before any shard is locked, beside its keys and columns.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
     pub at: i64,
     pub flags: u64,
-    pub columns: ArrayVec<u64, ROW_WORDS_MAX>,
-    /// Of each kind; `None` when the payment lacks a field of it.
-    pub keys: ArrayVec<Option<Key>, ENTITIES_MAX>,
     pub degraded: Degraded,
 }
 
+impl Head {
+    pub fn new(payment: &Payment, filters: u32) -> Head {
+        // Which payment an event was, for settlements: half of its id's hash, beside its time.
+        let id = payment.symbol(field::ID).unwrap_or_default() >> 32;
+        let flags = id << 32 | u64::from(filter_flags(filters & 0xffff));
+        Head { at: payment.at().micros(), flags, degraded: Degraded::NONE }
+    }
+}
+
+/// One payment, ready.
+struct Prepared {
+    head: Head,
+    columns: ArrayVec<u64, ROW_WORDS_MAX>,
+    /// Of each kind; `None` when the payment lacks a field of it.
+    keys: ArrayVec<Option<Key>, ENTITIES_MAX>,
+}
+
 impl Prepared {
-    pub fn moment(&self) -> Moment<'_> {
-        Moment { at: self.at, flags: self.flags, columns: &self.columns }
+    fn moment(&self) -> Moment<'_> {
+        Moment { at: self.head.at, flags: self.head.flags, columns: &self.columns }
     }
 }
 
@@ -172,7 +187,10 @@ impl Velocity {
         degraded: &mut [Degraded],
         threads: usize,
     ) {
-        let _ = threads;
+        let workers = threads.min(self.shards.len());
+        if workers > 1 {
+            return super::batch::run(self, ops, activity, degraded, workers);
+        }
         let mut rows = activity.chunks_mut(self.layout.aggregates.max(1));
         let mut flags = degraded.iter_mut();
         for op in ops {
@@ -201,46 +219,39 @@ impl Velocity {
     }
 
     fn prepare(&self, payment: &Payment, filters: u32) -> Prepared {
-        let id = payment.symbol(field::ID).unwrap_or_default() >> 32;
-        let mut prepared = Prepared {
-            at: payment.at().micros(),
-            flags: id << 32 | u64::from(filter_flags(filters & 0xffff)),
-            columns: ArrayVec::new(),
-            keys: ArrayVec::new(),
-            degraded: Degraded::NONE,
-        };
-        for (k, kind) in self.layout.kinds.iter().enumerate() {
+        let mut head = Head::new(payment, filters);
+        let columns = self.columns(payment, &mut head.degraded).collect();
+        Prepared { head, columns, keys: self.keys(payment).collect() }
+    }
+
+    /// The key of each kind's entity.
+    pub(super) fn keys(&self, payment: &Payment) -> impl Iterator<Item = Option<Key>> {
+        self.layout.kinds.iter().enumerate().map(|(k, kind)| {
+            // A polynomial over keys that nobody outside knows; the order of fields matters.
             let mut sum: u128 = k as u128 + 1;
-            let mut all = true;
             for id in &kind.fields {
-                match payment.entity_key(&self.schema, *id) {
-                    // A polynomial over keys that nobody outside knows; the order of fields matters.
-                    Some(key) => sum = sum.wrapping_mul(KEY_MULTIPLIER).wrapping_add(key),
-                    None => all = false,
-                }
+                let key = payment.entity_key(&self.schema, *id)?;
+                sum = sum.wrapping_mul(KEY_MULTIPLIER).wrapping_add(key);
             }
-            prepared.keys.push(all.then(|| self.key(sum)));
-        }
-        for source in &self.layout.sources {
-            prepared.columns.push(match *source {
-                Source::Money(id) => match payment.money(id) {
-                    None => NO_NUMBER,
-                    Some(money) => match self.rates.to_base(money) {
-                        Some(base) => base.minor as u64,
-                        None => {
-                            prepared.degraded |= Degraded::NO_RATE;
-                            NO_NUMBER
-                        }
-                    },
-                },
-                Source::Number(id) if payment.has(id) => fixed_point(payment.number(id)) as u64,
-                Source::Number(_) => NO_NUMBER,
-                Source::Key(id) => {
-                    payment.distinct_key(&self.schema, id).map_or(NO_KEY, |k| k.min(NO_KEY - 1))
+            Some(self.key(sum))
+        })
+    }
+
+    /// The word of each source.
+    pub(super) fn columns(&self, payment: &Payment, degraded: &mut Degraded) -> impl Iterator<Item = u64> {
+        self.layout.sources.iter().map(|source| match *source {
+            Source::Money(id) => match payment.money(id).map(|money| self.rates.to_base(money)) {
+                None => NO_NUMBER,
+                Some(Some(base)) => base.minor as u64,
+                Some(None) => {
+                    *degraded |= Degraded::NO_RATE;
+                    NO_NUMBER
                 }
-            });
-        }
-        prepared
+            },
+            Source::Number(id) if payment.has(id) => fixed_point(payment.number(id)) as u64,
+            Source::Number(_) => NO_NUMBER,
+            Source::Key(id) => payment.distinct_key(&self.schema, id).map_or(NO_KEY, |k| k.min(NO_KEY - 1)),
+        })
     }
 
     fn key(&self, sum: u128) -> Key {
@@ -270,11 +281,21 @@ impl Velocity {
 
     fn visit(&self, prepared: &Prepared, activity: &mut [f64], record: bool) -> Degraded {
         let moment = prepared.moment();
-        let mut degraded = prepared.degraded;
+        let mut degraded = prepared.head.degraded;
         let mut found: ArrayVec<Option<Found>, ENTITIES_MAX> = ArrayVec::new();
         let mut guards = self.lock(prepared);
+        // All index entries are asked for, then all blocks, so that their misses overlap.
+        for expect in [Shard::expect_index, Shard::expect_block] {
+            for (k, key) in prepared.keys.iter().enumerate() {
+                if let Some(key) = key
+                    && let Some(shard) = guards.get(key.shard)
+                {
+                    expect(shard, k, *key);
+                }
+            }
+        }
         for (_, shard) in &guards.0 {
-            degraded |= shard.timeliness(prepared.at, &self.bounds);
+            degraded |= shard.timeliness(prepared.head.at, &self.bounds);
         }
         for (k, (kind, key)) in self.layout.kinds.iter().zip(&prepared.keys).enumerate() {
             let Some((key, shard)) = key.and_then(|key| Some((key, guards.get(key.shard)?))) else {
@@ -299,7 +320,7 @@ impl Velocity {
                 }
             }
             for (_, shard) in &mut guards.0 {
-                shard.tell(prepared.at);
+                shard.tell(prepared.head.at);
             }
         }
         degraded

@@ -2,6 +2,7 @@
 //! 1, 2, 4, ... events, so that the many entities with one or two events stay small.
 
 use super::block::{Block, BlockMut, HEADER};
+use super::prefetch::prefetch;
 
 /// Sizes of blocks: 1 to 2^15 events.
 const CLASSES: usize = 16;
@@ -32,7 +33,7 @@ impl BlockId {
         (self.0 >> NUMBER_BITS) as usize
     }
     fn number(self) -> usize {
-        (self.0 & (1 << NUMBER_BITS) - 1) as usize
+        (self.0 & ((1 << NUMBER_BITS) - 1)) as usize
     }
 }
 
@@ -101,7 +102,26 @@ impl Table {
                     return Some((at, id));
                 }
             }
-            at = at + 1 & mask;
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Asks for the memory that `find` begins with.
+    pub fn expect_index(&self, key: Key) {
+        prefetch(&self.index, key.tag as usize & self.index.len().wrapping_sub(1));
+    }
+
+    /// Asks for the block that `find` will most likely give.
+    pub fn expect_block(&self, key: Key) {
+        let mask = self.index.len().wrapping_sub(1);
+        let likely = (0..4).map(|i| self.index.get((key.tag as usize + i) & mask).copied().unwrap_or(0));
+        let likely = likely.take_while(|entry| *entry != 0).find(|entry| (entry >> 32) as u32 == key.tag);
+        if let Some(entry) = likely {
+            let id = BlockId(entry as u32 - 1);
+            let start = self.range(id).start;
+            let words = &self.arenas[id.class()].words;
+            prefetch(words, start);
+            prefetch(words, start + 8);
         }
     }
 
@@ -115,7 +135,7 @@ impl Table {
         let mask = self.index.len() - 1;
         let mut at = key.tag as usize & mask;
         while self.index[at] != 0 {
-            at = at + 1 & mask;
+            at = (at + 1) & mask;
         }
         self.index[at] = u64::from(key.tag) << 32 | u64::from(id.0 + 1);
         self.used += 1;
@@ -145,7 +165,7 @@ impl Table {
         let mask = self.index.len() - 1;
         let (mut gap, mut at) = (place, place);
         loop {
-            at = at + 1 & mask;
+            at = (at + 1) & mask;
             let entry = self.index[at];
             if entry == 0 {
                 break;
@@ -168,7 +188,7 @@ impl Table {
     /// The first used place at or after a random one; `None` when the table is empty.
     pub fn sample(&self, random: u64) -> Option<(usize, BlockId)> {
         let mask = self.index.len().checked_sub(1)?;
-        (0..=mask).map(|i| random as usize + i & mask).find_map(|place| Some((place, self.at(place)?)))
+        (0..=mask).map(|i| (random as usize + i) & mask).find_map(|place| Some((place, self.at(place)?)))
     }
 
     fn allocate(&mut self, class: usize) -> BlockId {
@@ -200,9 +220,9 @@ impl Table {
         let size = (self.index.len() * 2).max(INDEX_MIN);
         let old = std::mem::replace(&mut self.index, vec![0; size]);
         for entry in old.into_iter().filter(|e| *e != 0) {
-            let mut at = (entry >> 32) as usize & size - 1;
+            let mut at = (entry >> 32) as usize & (size - 1);
             while self.index[at] != 0 {
-                at = at + 1 & size - 1;
+                at = (at + 1) & (size - 1);
             }
             self.index[at] = entry;
         }

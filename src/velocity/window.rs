@@ -41,7 +41,7 @@ fn meets(flags: u64, need: u32) -> bool {
 pub(super) fn read(
     kind: &EntityLayout,
     block: Option<Block<'_>>,
-    side: Option<&mut Side>,
+    mut side: Option<&mut Side>,
     moment: Moment<'_>,
     known: Known,
     activity: &mut [f64],
@@ -77,7 +77,6 @@ pub(super) fn read(
         put(life.aggregate, if seen { first as f64 } else { f64::NAN });
         degraded |= why;
     }
-    let mut side = side;
     for (w, window) in kind.windows.iter().enumerate() {
         let (from, to) = (moment.at - window.from, moment.at - window.to);
         let why = unknown(from, true);
@@ -99,7 +98,7 @@ pub(super) fn read(
                     if side.fold_reaches(from) {
                         degraded |= Degraded::SATURATED;
                     }
-                    side.totals(kind, w, c, block, from, to, moment)
+                    side.totals(kind, c, block, moment)
                 }
             };
             if cell.including {
