@@ -317,7 +317,7 @@ impl<'a, 'c> Parser<'a, 'c> {
                 done
             }
             Some(b'-' | b'0'..=b'9') => {
-                let digits = self.number()?;
+                let digits = self.number().map_err(|e| self.about(e, name, value_at))?;
                 let (row, payment) = (&mut *self.into.row, &mut *self.into.payment);
                 targets.iter().try_for_each(|t| row.text(schema, payment, t, digits))
             }
@@ -368,22 +368,25 @@ impl<'a, 'c> Parser<'a, 'c> {
         }
     }
 
+    fn skip_string(&mut self, expected: &str) -> Done {
+        let start = self.at;
+        if let (raw, true) = self.string(expected)? {
+            let mut buffer = std::mem::take(&mut self.into.scratch.value);
+            let done = self.unescape(raw, start, &mut buffer);
+            self.into.scratch.value = buffer;
+            done?;
+        }
+        Ok(())
+    }
+
     /// Passes over a value, which is checked all the same.
     fn skip(&mut self, depth: usize) -> Done {
         if depth >= self.cx.settings.depth_max {
             return Err(self.here(&format!("nested deeper than {} levels", self.cx.settings.depth_max)));
         }
         self.space();
-        let start = self.at;
         match self.byte() {
-            Some(b'"') => {
-                if let (raw, true) = self.string("")? {
-                    let mut buffer = std::mem::take(&mut self.into.scratch.value);
-                    let done = self.unescape(raw, start, &mut buffer);
-                    self.into.scratch.value = buffer;
-                    done?;
-                }
-            }
+            Some(b'"') => self.skip_string("")?,
             Some(b'-' | b'0'..=b'9') => {
                 self.number()?;
             }
@@ -401,7 +404,7 @@ impl<'a, 'c> Parser<'a, 'c> {
                 loop {
                     if open == b'{' {
                         self.space();
-                        self.string("a field name in quotes is expected")?;
+                        self.skip_string("a field name in quotes is expected")?;
                         self.space();
                         if self.byte() != Some(b':') {
                             return Err(self.here("`:` is expected after a field's name"));
