@@ -33,6 +33,7 @@ pub struct Diagnostic {
     column: usize,
     label: String,
     help: Option<String>,
+    example: bool,
 }
 
 /// Lines longer than this many bytes are cut around the span before they are shown.
@@ -70,6 +71,7 @@ impl Diagnostic {
             column,
             label: String::new(),
             help: None,
+            example: false,
         }
     }
 
@@ -84,6 +86,7 @@ impl Diagnostic {
             column: 0,
             label: String::new(),
             help: None,
+            example: false,
         }
     }
 
@@ -99,6 +102,18 @@ impl Diagnostic {
     pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
         self.help = Some(help.into());
         self
+    }
+
+    /// Says that the text is well formed and an example in it does not hold.
+    #[must_use]
+    pub(crate) fn of_example(mut self) -> Diagnostic {
+        self.example = true;
+        self
+    }
+
+    /// Whether it is about an example that does not hold, rather than about something malformed.
+    pub fn is_example(&self) -> bool {
+        self.example
     }
 
     /// The sentence, without place or excerpt.
@@ -158,6 +173,17 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// What sort of thing an [`Error`] is about; the command line turns it into the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Rules, schema, lists or settings are wrong.
+    Rules,
+    /// The world outside: a file that can't be read, a full disk, input of another format.
+    Input,
+    /// More bad rows than were allowed.
+    TooManyRejects,
+}
+
 /// Why a call could not do what was asked. Displays as one or more sentences for the person who
 /// can mend it.
 ///
@@ -168,6 +194,7 @@ impl fmt::Display for Diagnostic {
 /// ```
 #[derive(Debug)]
 pub struct Error {
+    kind: ErrorKind,
     path: Option<PathBuf>,
     message: String,
     diagnostics: Vec<Diagnostic>,
@@ -177,7 +204,26 @@ pub struct Error {
 impl Error {
     /// An error of one sentence, lower case, without a full stop.
     pub fn new(message: impl Into<String>) -> Error {
-        Error { path: None, message: message.into(), diagnostics: Vec::new(), source: None }
+        Error {
+            kind: ErrorKind::Input,
+            path: None,
+            message: message.into(),
+            diagnostics: Vec::new(),
+            source: None,
+        }
+    }
+
+    /// Says what sort of thing it is about; [`ErrorKind::Input`] unless said, [`ErrorKind::Rules`]
+    /// for diagnostics.
+    #[must_use]
+    pub fn of(mut self, kind: ErrorKind) -> Error {
+        self.kind = kind;
+        self
+    }
+
+    /// What sort of thing it is about.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
     }
 
     /// Names the file or folder it is about.
@@ -190,11 +236,18 @@ impl Error {
     /// An operating-system error about `path`.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Error {
         Error {
+            kind: ErrorKind::Input,
             path: Some(path.as_ref().to_owned()),
             message: source.to_string(),
             diagnostics: Vec::new(),
             source: Some(Box::new(source)),
         }
+    }
+
+    /// Whether the reader of our output has gone away.
+    pub fn is_broken_pipe(&self) -> bool {
+        let io = self.source.as_ref().and_then(|s| s.downcast_ref::<std::io::Error>());
+        io.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
     }
 
     /// The mistakes found in texts, when that is what went wrong; otherwise empty.
@@ -205,7 +258,7 @@ impl Error {
 
 impl From<Vec<Diagnostic>> for Error {
     fn from(diagnostics: Vec<Diagnostic>) -> Error {
-        Error { path: None, message: String::new(), diagnostics, source: None }
+        Error { kind: ErrorKind::Rules, path: None, message: String::new(), diagnostics, source: None }
     }
 }
 

@@ -3,25 +3,42 @@
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
+pub mod batch;
+#[doc(hidden)]
+pub mod cli;
 pub mod codec;
 mod decision;
+mod describe;
+mod engine;
 mod error;
 mod expr;
 mod list;
 mod money;
 mod payment;
+mod pipeline;
+mod policy;
+mod report;
+mod rules;
 mod schema;
+mod scope;
 mod simulate;
+mod stage;
 mod time;
 mod token;
 mod velocity;
 
 pub use decision::{Decision, Degraded, Digest, Outcome, RULES_MAX, RuleSet, Seen, VALUES_MAX};
-pub use error::{Diagnostic, Error};
-pub use expr::{Columns, ExprError, Facts, Limits, Number, Scope, Test};
+pub use describe::{Description, Explanation, Reason, Truth};
+pub use engine::{Engine, Event};
+pub use error::{Diagnostic, Error, ErrorKind};
+pub use expr::{Columns, ExprError, Facts, Limits as ExprLimits, Number, Scope, Test};
 pub use list::{LIST_ITEMS_MAX, LIST_VALUE_BYTES_MAX, LISTS_MAX, List, ListError, ListItem, ListKind, Lists};
 pub use money::{AMOUNT_MINOR_MAX, AmountError, Currency, Money, Rates};
 pub use payment::{FieldError, ITEMS_MAX, Item, Payment};
+pub use pipeline::{Options, Pipeline, STAGES_MAX};
+pub use rules::{Example, RULE_FILE_BYTES_MAX, Rule, RuleScope};
+#[doc(hidden)]
+pub use rules::{RuleColumns, RuleIndex};
 pub use schema::{
     Column, Country, FIELDS_MAX, Field, FieldId, ITEM_FIELDS, Kind, Schema, TEXT_BYTES_MAX, Value, field,
 };
@@ -29,6 +46,7 @@ pub use simulate::{
     SIMULATED_DAYS_MAX, SIMULATED_FRAUD_MAX, SIMULATED_FRAUDS_MAX, SIMULATED_PARTIES_MAX,
     SIMULATED_PAYMENTS_MAX, Simulator, SimulatorSettings,
 };
+pub use stage::{Assessment, Effect, Flow, SCORE_MAX, Settlement, Stage, Thresholds, stage};
 pub use time::{Span, Timestamp};
 pub use token::{CardToken, KEY_BYTES_MIN, PAN_DIGITS_MAX, PAN_DIGITS_MIN, TokenKey, contains_pan, redact};
 pub use velocity::{

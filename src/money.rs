@@ -103,6 +103,8 @@ impl fmt::Display for AmountError {
     }
 }
 
+impl std::error::Error for AmountError {}
+
 /// An exact, non-negative amount of one currency.
 ///
 /// ```
@@ -181,21 +183,23 @@ impl Money {
         Money::from_minor(minor, currency)
     }
 
-    /// From major units in binary floating point: the amount whose nearest `f64` this is, refused
-    /// when there is none at the currency's precision.
+    /// From major units in binary floating point: the nearest amount, refused when it is further than
+    /// a millionth of a minor unit away (sums such as 0.1 + 0.2 are nearer).
     pub fn from_major(major: f64, currency: Currency) -> Result<Money, AmountError> {
         if !major.is_finite() {
             return Err(AmountError::NotANumber);
         }
         let scale = POWERS[currency.exponent() as usize] as f64;
         let minor = (major * scale).round();
+        // Floats of large amounts are further apart than that; then one of their own steps counts.
+        let tolerance = (1e-6 / scale).max(major.abs() * f64::EPSILON);
         if minor < 0.0 {
             return Err(AmountError::Negative);
         }
         if minor > AMOUNT_MINOR_MAX as f64 {
             return Err(AmountError::TooLarge);
         }
-        if minor / scale != major {
+        if (minor / scale - major).abs() > tolerance {
             return Err(AmountError::TooPrecise);
         }
         Ok(Money { minor: minor as i64, currency })
@@ -382,7 +386,9 @@ mod tests {
             let money = Money { minor, currency: usd };
             assert_eq!(Money::from_major(money.major(), usd), Ok(money));
         }
+        assert_eq!(Money::from_major(0.1 + 0.2, usd), Ok(Money { minor: 30, currency: usd }));
         assert_eq!(Money::from_major(12.345, usd), Err(AmountError::TooPrecise));
+        assert_eq!(Money::from_major(12.340_001, usd), Err(AmountError::TooPrecise));
         assert_eq!(Money::from_major(f64::NAN, usd), Err(AmountError::NotANumber));
     }
 

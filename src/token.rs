@@ -127,6 +127,7 @@ impl TokenKey {
 /// assert!(tollgate::contains_pan("card 5555-5555-5555-4444, thanks"));
 /// assert!(!tollgate::contains_pan("5555-5555-5555-4445")); // check digit
 /// assert!(!tollgate::contains_pan("+555555555555544 44"));  // a phone number
+/// assert!(!tollgate::contains_pan("0.5555555555554444"));   // a fraction
 /// ```
 pub fn contains_pan(text: &str) -> bool {
     next_pan(text, 0).is_some()
@@ -175,7 +176,10 @@ pub(crate) fn next_pan(text: &str, from: usize) -> Option<Range<usize>> {
             end -= 1;
         }
         let mut digits = [0u8; PAN_DIGITS_MAX];
-        let free = !joins(start.checked_sub(1).and_then(|i| bytes.get(i))) && !joins(bytes.get(end));
+        let before = |n: usize| start.checked_sub(n).and_then(|i| bytes.get(i));
+        // The decimals of a number, such as a latitude, are none either.
+        let decimals = before(1) == Some(&b'.') && before(2).is_some_and(u8::is_ascii_digit);
+        let free = !decimals && !joins(before(1)) && !joins(bytes.get(end));
         let found = free && pan_digits(&text[start..end], &mut digits).is_some();
         digits.zeroize();
         if found {

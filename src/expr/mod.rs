@@ -39,7 +39,7 @@ pub struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    fn row(self) -> Row<'a> {
+    pub(crate) fn row(self) -> Row<'a> {
         Row { payment: self.payment, activity: self.activity, item: None }
     }
 }

@@ -18,7 +18,7 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -66,6 +66,10 @@ enum When {
     Own(toml::value::Datetime),
 }
 
+/// Gives a file's text, or says why not.
+type Read<'a> = &'a dyn Fn(&Path) -> Result<String, String>;
+
+/// Reads the lists of a folder on disk.
 pub(super) fn load(dir: &Path, schema: &Schema) -> Result<Vec<List>, Vec<Diagnostic>> {
     let whole = |message: String| vec![Diagnostic::whole(dir.display().to_string(), message)];
     let entries = match std::fs::read_dir(dir) {
@@ -74,18 +78,34 @@ pub(super) fn load(dir: &Path, schema: &Schema) -> Result<Vec<List>, Vec<Diagnos
         Err(e) => return Err(whole(e.to_string())),
     };
     let paths: Result<Vec<_>, _> = entries.map(|entry| entry.map(|e| e.path())).collect();
-    let mut paths = paths.map_err(|e| whole(e.to_string()))?;
+    open_all(dir, paths.map_err(|e| whole(e.to_string()))?, schema, &read)
+}
+
+/// Reads the lists among files whose texts are at hand: those in a folder `lists`.
+pub(super) fn among(files: &[(String, String)], schema: &Schema) -> Result<Vec<List>, Vec<Diagnostic>> {
+    let is_list = |path: &&Path| path.parent().and_then(Path::file_name).is_some_and(|dir| dir == "lists");
+    let paths = files.iter().map(|(path, _)| Path::new(path)).filter(is_list).map(Path::to_owned).collect();
+    open_all(Path::new("lists"), paths, schema, &|wanted| {
+        let found = files.iter().find(|(path, _)| Path::new(path) == wanted);
+        found.map(|(_, text)| text.clone()).ok_or_else(|| "there is no such file".to_owned())
+    })
+}
+
+fn open_all(
+    dir: &Path,
+    mut paths: Vec<PathBuf>,
+    schema: &Schema,
+    read: Read<'_>,
+) -> Result<Vec<List>, Vec<Diagnostic>> {
     paths.retain(|path| path.extension().is_some_and(|e| e == "toml"));
     paths.sort();
     if paths.len() > LISTS_MAX {
-        return Err(whole(format!(
-            "a folder has at most {LISTS_MAX} lists, and this one has {}",
-            paths.len()
-        )));
+        let message = format!("a folder has at most {LISTS_MAX} lists, and this one has {}", paths.len());
+        return Err(vec![Diagnostic::whole(dir.display().to_string(), message)]);
     }
     let (mut lists, mut wrong) = (Vec::new(), Vec::new());
     for path in paths {
-        match open(&path, schema) {
+        match open(&path, schema, read) {
             Ok(list) => lists.push(list),
             Err(more) => wrong.extend(more),
         }
@@ -93,9 +113,18 @@ pub(super) fn load(dir: &Path, schema: &Schema) -> Result<Vec<List>, Vec<Diagnos
     if wrong.is_empty() { Ok(lists) } else { Err(wrong) }
 }
 
-fn open(path: &Path, schema: &Schema) -> Result<List, Vec<Diagnostic>> {
+/// Reads a file of the disk, up to [`LIST_FILE_BYTES_MAX`].
+fn read(path: &Path) -> Result<String, String> {
+    let size = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
+    if size > LIST_FILE_BYTES_MAX {
+        return Err(format!("the file has {size} bytes; at most {LIST_FILE_BYTES_MAX} are read"));
+    }
+    std::fs::read_to_string(path).map_err(|e| e.to_string())
+}
+
+fn open(path: &Path, schema: &Schema, read: Read<'_>) -> Result<List, Vec<Diagnostic>> {
     let shown = path.display().to_string();
-    let source = Source::read(path).map_err(|message| vec![Diagnostic::whole(shown, message)])?;
+    let source = Source::new(path, read).map_err(|message| vec![Diagnostic::whole(shown, message)])?;
     let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     if !is_name(name) {
         let message = "a list's name, which is its file's, is lower-case letters, digits and underscores, and begins with a letter";
@@ -107,7 +136,7 @@ fn open(path: &Path, schema: &Schema) -> Result<List, Vec<Diagnostic>> {
     };
     let mut list = List::new(name, head.kind, schema);
     list.about = head.about;
-    let mut reader = Reader { list: &list, texts: HashMap::new(), wrong: Vec::new(), unshown: 0 };
+    let mut reader = Reader { list: &list, read, texts: HashMap::new(), wrong: Vec::new(), unshown: 0 };
     for value in &head.items {
         reader.add(&source, value.span(), value.get_ref(), ListItem::default());
     }
@@ -141,13 +170,8 @@ struct Source {
 }
 
 impl Source {
-    fn read(path: &Path) -> Result<Source, String> {
-        let size = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
-        if size > LIST_FILE_BYTES_MAX {
-            return Err(format!("the file has {size} bytes; at most {LIST_FILE_BYTES_MAX} are read"));
-        }
-        let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
-        Ok(Source { path: path.display().to_string(), text, shown: OnceCell::new() })
+    fn new(path: &Path, read: Read<'_>) -> Result<Source, String> {
+        Ok(Source { path: path.display().to_string(), text: read(path)?, shown: OnceCell::new() })
     }
 
     fn wrong(&self, span: Range<usize>, message: impl Into<String>) -> Diagnostic {
@@ -166,6 +190,7 @@ impl Source {
 
 struct Reader<'a> {
     list: &'a List,
+    read: Read<'a>,
     /// Reasons and sources are few and said a million times.
     texts: HashMap<String, Arc<str>>,
     wrong: Vec<Diagnostic>,
@@ -212,7 +237,7 @@ impl Reader<'_> {
         if !plain {
             return self.report(head, file.span(), "an item file lies beside its head; write its bare name");
         }
-        let source = match Source::read(&path.with_file_name(name)) {
+        let source = match Source::new(&path.with_file_name(name), self.read) {
             Ok(source) => source,
             Err(message) => {
                 let message = format!("the item file can't be read: {message}");

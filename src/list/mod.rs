@@ -428,6 +428,12 @@ impl Lists {
         file::load(dir.as_ref(), schema).map(Lists::new)
     }
 
+    /// Reads the lists among files whose texts are at hand (path and text): those in a folder
+    /// called `lists`.
+    pub(crate) fn read(files: &[(String, String)], schema: &Schema) -> Result<Lists, Vec<Diagnostic>> {
+        file::among(files, schema).map(Lists::new)
+    }
+
     /// The list called `name`, without the `@`.
     pub fn get(&self, name: &str) -> Option<Arc<List>> {
         self.0.get(name).cloned()

@@ -81,6 +81,11 @@ impl Shard {
         self.stores.iter().map(|s| s.table.bytes() + sides(s) + s.sides.capacity() * 8).sum()
     }
 
+    /// What time it is, as far as this shard's payments tell.
+    pub fn now(&self) -> Option<i64> {
+        self.clock.now()
+    }
+
     /// What the clock says about a payment's time.
     pub fn timeliness(&self, at: i64, bounds: &Bounds) -> Degraded {
         match self.clock.now() {

@@ -208,6 +208,11 @@ impl Velocity {
         }
     }
 
+    /// What time it is, as far as the payments tell; `None` before enough of them.
+    pub fn now(&self) -> Option<Timestamp> {
+        self.shards.iter().filter_map(|s| s.lock().now()).max().and_then(Timestamp::from_micros)
+    }
+
     /// Entities that are remembered now, of all kinds.
     pub fn entities(&self) -> usize {
         self.shards.iter().map(|s| s.lock().entities()).sum()

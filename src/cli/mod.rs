@@ -1,0 +1,103 @@
+//! What did the person ask for? The command line, its help and its exit codes.
+
+mod check;
+mod completions;
+mod explain;
+mod features;
+mod open;
+mod score;
+mod simulate;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, ErrorKind};
+
+/// What the process's exit code says.
+mod exit {
+    /// All went well.
+    pub const OK: u8 = 0;
+    /// The command ran and found something wrong: an example that fails.
+    pub const FOUND: u8 = 1;
+    /// The command line is wrong (clap's own code).
+    #[allow(dead_code)]
+    pub const USAGE: u8 = 2;
+    /// Rules, schema or lists are wrong.
+    pub const RULES: u8 = 3;
+    /// Input or output can't be read or written.
+    pub const INPUT: u8 = 4;
+    /// More bad rows than `--max-rejects` allows.
+    pub const REJECTS: u8 = 5;
+}
+
+#[derive(Parser)]
+#[command(
+    name = "tollgate",
+    version,
+    about = "Scores payments for fraud risk: lists, velocity windows and declarative rules, in microseconds each.",
+    after_help = "Exit codes: 0 done; 1 ran and found something wrong (a failing example); 2 usage; 3 rules, schema or lists \
+                  are wrong; 4 input or output failed; 5 more bad rows than --max-rejects.\n\n\
+                  Try it:\n  \
+                  tollgate simulate --payments 100000 --out payments.csv\n  \
+                  tollgate score payments.csv --out decisions.csv\n  \
+                  tollgate check rules",
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Score(score::Args),
+    Features(features::Args),
+    Check(check::Args),
+    Test(test::Args),
+    Explain(explain::Args),
+    Simulate(simulate::Args),
+    Completions(completions::Args),
+}
+
+/// Runs the command line of this process.
+#[doc(hidden)]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Score(args) => score::run(args),
+        Command::Features(args) => features::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Test(args) => test::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Simulate(args) => simulate::run(args),
+        Command::Completions(args) => completions::run(&args),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        // The reader of our output has gone (`| head`): nothing is left to be said.
+        Err(e) if e.is_broken_pipe() => ExitCode::from(exit::OK),
+        Err(e) => {
+            eprintln!("{}", if e.diagnostics().is_empty() { format!("error: {e}") } else { e.to_string() });
+            ExitCode::from(match e.kind() {
+                ErrorKind::Rules => exit::RULES,
+                ErrorKind::Input => exit::INPUT,
+                ErrorKind::TooManyRejects => exit::REJECTS,
+            })
+        }
+    }
+}
+
+/// Prints a value as JSON, one document.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Error> {
+    use std::io::Write;
+    let text = serde_json::to_string_pretty(value).map_err(|e| Error::new(e.to_string()))?;
+    writeln!(std::io::stdout(), "{text}").map_err(|e| Error::io("standard output", e))
+}
+
+/// Prints a line of text.
+fn print(text: impl std::fmt::Display) -> Result<(), Error> {
+    use std::io::Write;
+    writeln!(std::io::stdout(), "{text}").map_err(|e| Error::io("standard output", e))
+}

@@ -1,0 +1,112 @@
+//! Which rules and which files? The options that several commands share.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+
+use crate::codec::{Format, Reader, Settings};
+use crate::error::{Error, ErrorKind};
+use crate::pipeline::{Options, Pipeline};
+use crate::schema::Schema;
+use crate::token::TokenKey;
+
+/// The folder that is looked for when no rules are named.
+const RULES_DIR: &str = "rules";
+/// The variable that holds the token key.
+const TOKEN_KEY_VARIABLE: &str = "TOLLGATE_TOKEN_KEY";
+
+#[derive(Args)]
+pub(super) struct RulesArgs {
+    /// Folder of rule files [default: ./rules if it is there, else the packs built in]
+    #[arg(long, value_name = "DIR")]
+    pub(super) rules: Option<PathBuf>,
+
+    /// Schema file to use instead of the folder's own schema.toml
+    #[arg(long, value_name = "FILE")]
+    pub(super) schema: Option<PathBuf>,
+}
+
+impl RulesArgs {
+    pub(super) fn open(&self) -> Result<Pipeline, Error> {
+        self.open_with(None)
+    }
+
+    /// With a file of named inputs, which the pipeline then computes too.
+    pub(super) fn open_with(&self, inputs: Option<&Path>) -> Result<Pipeline, Error> {
+        let read = |path: &Path| {
+            std::fs::read_to_string(path)
+                .map(|t| (path.display().to_string(), t))
+                .map_err(|e| Error::io(path, e))
+        };
+        let options = Options {
+            token_key: token_key()?,
+            schema: self.schema.as_deref().map(read).transpose()?,
+            inputs: inputs.map(read).transpose()?,
+            ..Options::default()
+        };
+        match &self.rules {
+            Some(dir) => Pipeline::open_with(dir, &options),
+            None if Path::new(RULES_DIR).is_dir() => Pipeline::open_with(RULES_DIR, &options),
+            None => Pipeline::shipped_with(&options),
+        }
+    }
+}
+
+fn token_key() -> Result<Option<TokenKey>, Error> {
+    match std::env::var(TOKEN_KEY_VARIABLE) {
+        Ok(text) => TokenKey::parse(&text)
+            .map(Some)
+            .map_err(|m| Error::new(format!("{TOKEN_KEY_VARIABLE}: {m}")).of(ErrorKind::Rules)),
+        Err(_) => Ok(None),
+    }
+}
+
+#[derive(Args)]
+pub(super) struct InputArgs {
+    /// Files of payments; `-` or none for standard input
+    #[arg(value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+
+    /// Format of the input [default: by file name, else by content]
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    pub(super) from: Option<Format>,
+
+    /// Refuse fields and columns that the schema does not know, instead of counting them
+    #[arg(long)]
+    pub(super) strict: bool,
+
+    /// Write rows that are no payments here, as JSON lines: file, line, column, reason, raw
+    #[arg(long, value_name = "FILE")]
+    pub(super) rejects: Option<PathBuf>,
+
+    /// Stop when more rows than this are no payments
+    #[arg(long, value_name = "N")]
+    pub(super) max_rejects: Option<u64>,
+}
+
+impl InputArgs {
+    pub(super) fn open(&self, schema: &Arc<Schema>) -> Result<Vec<Reader>, Error> {
+        let settings = Settings { format: self.from, strict: self.strict, ..Settings::default() };
+        let stdin = [PathBuf::from("-")];
+        let files = if self.files.is_empty() { &stdin[..] } else { &self.files };
+        files.iter().map(|file| Reader::open(file, schema.clone(), settings.clone())).collect()
+    }
+}
+
+/// Runs `work` on a pool of this many threads (all cores when not said).
+pub(super) fn on_threads<T: Send>(
+    threads: Option<usize>,
+    work: impl FnOnce() -> Result<T, Error> + Send,
+) -> Result<T, Error> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.unwrap_or(0))
+        .build()
+        .map_err(|e| Error::new(e.to_string()))?;
+    pool.install(work)
+}
+
+/// Reads a format's name.
+pub(super) fn format(text: &str) -> Result<Format, String> {
+    Format::parse(text).ok_or_else(|| format!("the formats are {}", Format::names().join(", ")))
+}

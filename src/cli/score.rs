@@ -1,0 +1,77 @@
+//! `score`: payments in, decisions out.
+
+use std::path::PathBuf;
+
+use crate::batch::{self, Work};
+use crate::cli::open::{InputArgs, RulesArgs, on_threads};
+use crate::cli::{exit, print_json};
+use crate::codec::Format;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::report::output::{Destination, Output};
+use crate::report::progress::Progress;
+use crate::report::summary::Summary;
+
+/// Score payments from files or standard input
+///
+/// Every payment is decided with what was known before it: its velocity windows are read, its rules
+/// asked, and then it is remembered. Payments are taken in the order they come; late ones count
+/// where their own time puts them. A row with a `status` is settled once it was scored, so a history
+/// file replays as it was known.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  \
+    tollgate score payments.csv                          summary alone\n  \
+    tollgate score payments.csv --out decisions.csv      decisions as CSV, summary on stderr\n  \
+    cat payments.jsonl | tollgate score --out - --to jsonl | jq .outcome\n  \
+    tollgate score --rules my-rules history.parquet --out decisions.parquet --rejects bad.jsonl\n  \
+    tollgate score payments.csv --json                   summary for machines")]
+pub(super) struct Args {
+    #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
+    rules: RulesArgs,
+
+    /// Write decisions here; `-` for standard output [default: only the summary]
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// Format of the decisions [default: by file name, else jsonl]
+    #[arg(long, value_name = "FORMAT", value_parser = crate::cli::open::format)]
+    to: Option<Format>,
+
+    /// Threads that score [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: Args) -> Result<u8, Error> {
+    let engine = Engine::new(args.rules.open()?);
+    let pipeline = engine.pipeline();
+    let readers = args.input.open(pipeline.schema())?;
+    let progress = Progress::new(readers.iter().map(crate::codec::Reader::total_bytes).sum());
+    let destination =
+        Destination { out: args.out.clone(), format: args.to, rejects: args.input.rejects.clone() };
+    let mut output = Output::decisions(&destination, pipeline.clone())?;
+    let tally = on_threads(args.threads.map(usize::from), || {
+        batch::run(&engine, readers, Work::Score, args.input.max_rejects, &mut output, &progress)
+    });
+    progress.finish();
+    let tally = tally?;
+    output.finish()?;
+    let summary = Summary::new(&tally, &engine);
+    // Decisions and summary must not mix on one stream.
+    let stdout_taken = args.out.as_ref().is_some_and(|o| o.as_os_str() == "-");
+    match (args.json, stdout_taken) {
+        (true, false) => print_json(&summary)?,
+        (true, true) => {
+            eprintln!("{}", serde_json::to_string(&summary).map_err(|e| Error::new(e.to_string()))?)
+        }
+        (false, false) => super::print(&summary)?,
+        (false, true) => eprintln!("{summary}"),
+    }
+    Ok(exit::OK)
+}

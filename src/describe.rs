@@ -1,0 +1,231 @@
+//! A decision in words: what people and machines outside read.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::decision::Decision;
+use crate::expr::Facts;
+use crate::payment::Payment;
+use crate::pipeline::Pipeline;
+
+/// A decision with its rules, reasons and the values they read, as text.
+#[derive(Debug, Clone, Serialize, PartialEq)]
+pub struct Description {
+    /// The payment's id.
+    pub id: String,
+    /// The outcome's name.
+    pub outcome: &'static str,
+    /// 0 to 1000.
+    pub score: u16,
+    /// Rules with effect that matched, the deciding one first.
+    pub reasons: Vec<Reason>,
+    /// Rules in shadow that matched.
+    pub shadow: Vec<Reason>,
+    /// What had to be done without.
+    pub degraded: Vec<&'static str>,
+    /// Digest of the pipeline.
+    pub pipeline: String,
+}
+
+/// A rule that matched, and why.
+#[derive(Debug, Clone, Serialize, PartialEq)]
+pub struct Reason {
+    /// The rule's id.
+    pub rule: String,
+    /// Its machine code.
+    pub code: String,
+    /// Its words for people.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// What it asked for.
+    pub effect: String,
+    /// What it read: name and value, in the order of the rule's inputs.
+    #[serde(serialize_with = "as_map")]
+    pub values: Vec<(String, Option<String>)>,
+}
+
+/// Pairs as a JSON object, in their order.
+fn as_map<V: Serialize, S: serde::Serializer>(
+    pairs: &[(String, V)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
+}
+
+impl Description {
+    /// `None` when the decision is another pipeline's.
+    pub(crate) fn new(pipeline: &Pipeline, payment: &Payment, decision: &Decision) -> Option<Description> {
+        if decision.digest != pipeline.digest() {
+            return None;
+        }
+        let deciding = decision.deciding.map(usize::from);
+        let mut rules: Vec<usize> = decision.matched.iter().collect();
+        let rank = |rule: usize| match deciding {
+            Some(d) if d == rule => 0,
+            // Rules that asked for the same stand with the one that decided.
+            Some(d) if pipeline.entries()[d].effect == pipeline.entries()[rule].effect => 1,
+            _ => 2,
+        };
+        rules.retain(|&r| r < pipeline.entries().len());
+        rules.sort_by_key(|&r| rank(r));
+        let value = |aggregate: usize| {
+            let seen = decision.seen.iter().find(|s| usize::from(s.aggregate) == aggregate)?;
+            show_aggregate(pipeline, aggregate, seen.value)
+        };
+        let reasons = |shadow: bool| {
+            rules
+                .iter()
+                .filter(|&&r| pipeline.entries()[r].shadow == shadow)
+                .map(|&r| Reason::new(pipeline, r, payment, &value))
+                .collect()
+        };
+        Some(Description {
+            id: payment.id().to_owned(),
+            outcome: decision.outcome.name(),
+            score: decision.score,
+            reasons: reasons(false),
+            shadow: reasons(true),
+            degraded: decision.degraded.names().collect(),
+            pipeline: decision.digest.to_string(),
+        })
+    }
+}
+
+impl Reason {
+    fn new(
+        pipeline: &Pipeline,
+        rule: usize,
+        payment: &Payment,
+        aggregate: &dyn Fn(usize) -> Option<String>,
+    ) -> Reason {
+        let entry = &pipeline.entries()[rule];
+        let fields = entry.fields.iter().map(|&id| {
+            let value = payment.get(pipeline.schema(), id).map(|v| v.to_string());
+            (pipeline.schema().field(id).name.clone(), value)
+        });
+        let aggregates =
+            entry.aggregates.iter().map(|&i| (pipeline.aggregate_name(i).to_owned(), aggregate(i)));
+        Reason {
+            rule: entry.id.clone(),
+            code: entry.reason.clone(),
+            text: entry.text.clone(),
+            effect: entry.effect.clone(),
+            values: fields.chain(aggregates).collect(),
+        }
+    }
+}
+
+/// An aggregate's value as people read it; `None` when absent.
+pub(crate) fn show_aggregate(pipeline: &Pipeline, aggregate: usize, value: f64) -> Option<String> {
+    use crate::time::Timestamp;
+    use crate::velocity::Function;
+    if value.is_nan() {
+        return None;
+    }
+    match pipeline.plan().aggregates().get(aggregate).map(|a| a.function) {
+        Some(Function::FirstSeen) => Timestamp::from_micros(value as i64).map(|at| at.to_string()),
+        // Averages and deviations have more digits than anybody wants to read.
+        _ => Some(format!("{}", (value * 1e6).round() / 1e6)),
+    }
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} (score {})", self.id, self.outcome, self.score)?;
+        for (title, reasons) in [("", &self.reasons), ("shadow: ", &self.shadow)] {
+            for reason in reasons {
+                write!(f, "\n  {title}{} [{}] {}", reason.code, reason.effect, reason.rule)?;
+                if !reason.text.is_empty() {
+                    write!(f, ": {}", reason.text)?;
+                }
+                for (name, value) in &reason.values {
+                    write!(f, "\n    {name} = {}", value.as_deref().unwrap_or("(absent)"))?;
+                }
+            }
+        }
+        if !self.degraded.is_empty() {
+            write!(f, "\n  degraded: {}", self.degraded.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+/// The truth of every rule for one payment, and the value of everything they read.
+#[derive(Debug, Clone, Serialize, PartialEq)]
+pub struct Explanation {
+    /// The decision in words.
+    pub decision: Description,
+    /// Every rule, in order.
+    pub rules: Vec<Truth>,
+    /// Every field that has a value.
+    #[serde(serialize_with = "as_map")]
+    pub fields: Vec<(String, String)>,
+    /// Every velocity value; `None` for absent.
+    #[serde(serialize_with = "as_map")]
+    pub velocity: Vec<(String, Option<String>)>,
+}
+
+/// What one rule's condition came to.
+#[derive(Debug, Clone, Serialize, PartialEq)]
+pub struct Truth {
+    /// The rule's id.
+    pub rule: String,
+    /// Its condition, as written.
+    pub when: String,
+    /// `None` for unknown.
+    pub holds: Option<bool>,
+    /// Whether the rule is asked of this payment at all (its scope).
+    pub in_scope: bool,
+    /// What it asks for.
+    pub effect: String,
+}
+
+impl Explanation {
+    pub(crate) fn new(pipeline: &Pipeline, facts: Facts<'_>, decision: &Decision) -> Explanation {
+        let schema = pipeline.schema();
+        let rules = pipeline.rules().iter().map(|rule| Truth {
+            rule: rule.id.clone(),
+            when: rule.source.clone(),
+            holds: rule.when.holds(facts),
+            in_scope: rule.scope.as_ref().is_none_or(|s| s.holds(facts.payment)),
+            effect: rule.effect.to_string(),
+        });
+        let fields = schema
+            .fields()
+            .filter_map(|(id, field)| Some((field.name.clone(), facts.payment.get(schema, id)?.to_string())));
+        let velocity = facts
+            .activity
+            .iter()
+            .enumerate()
+            .map(|(i, v)| (pipeline.aggregate_name(i).to_owned(), show_aggregate(pipeline, i, *v)));
+        Explanation {
+            decision: Description::new(pipeline, facts.payment, decision)
+                .expect("this pipeline's own decision"),
+            rules: rules.collect(),
+            fields: fields.collect(),
+            velocity: velocity.collect(),
+        }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}\n\nrules", self.decision)?;
+        for rule in &self.rules {
+            let truth = match (rule.in_scope, rule.holds) {
+                (false, _) => "not asked",
+                (true, Some(true)) => "TRUE",
+                (true, Some(false)) => "false",
+                (true, None) => "unknown",
+            };
+            writeln!(f, "  {truth:9} {} [{}]\n            {}", rule.rule, rule.effect, rule.when)?;
+        }
+        writeln!(f, "\nvelocity")?;
+        for (name, value) in &self.velocity {
+            writeln!(f, "  {name} = {}", value.as_deref().unwrap_or("(absent)"))?;
+        }
+        write!(f, "\nfields")?;
+        self.fields.iter().try_for_each(|(name, value)| write!(f, "\n  {name} = {value}"))
+    }
+}

@@ -1,0 +1,249 @@
+//! Memory of the past and the current pipeline: score, settle, replace.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rayon::prelude::*;
+
+use crate::decision::{Decision, Degraded};
+use crate::describe::{Description, Explanation};
+use crate::error::Error;
+use crate::expr::Facts;
+use crate::payment::Payment;
+use crate::pipeline::Pipeline;
+use crate::stage::Settlement;
+use crate::velocity::{Limits, Op, Status, Velocity};
+
+/// Payments that one rayon task assesses together: enough to pay for the task, few enough to stay
+/// in the cache.
+const ROWS_PER_TASK: usize = 256;
+
+/// Scores payments. Share it between threads by reference or `Arc`; every method takes `&self`.
+///
+/// ```
+/// use tollgate::{Currency, Engine, Money, Outcome, Payment, Pipeline, Timestamp, Value, field};
+/// let engine = Engine::new(Pipeline::shipped()?);
+/// let pipeline = engine.pipeline();
+/// let mut payment = Payment::new(pipeline.schema());
+/// for (id, value) in [
+///     (field::ID, Value::Token("p1")),
+///     (field::AT, Value::Timestamp(Timestamp::parse("2026-11-23T12:00:00Z").unwrap())),
+///     (field::AMOUNT, Value::Money(Money::parse("20.00", Currency::parse("USD").unwrap()).unwrap())),
+///     (field::CHANNEL, Value::Text("card")),
+/// ] {
+///     payment.set(pipeline.schema(), id, value).unwrap();
+/// }
+/// let decision = engine.score(&payment);
+/// assert_eq!(decision.outcome, Outcome::Approve);
+/// # Ok::<(), tollgate::Error>(())
+/// ```
+pub struct Engine {
+    state: ArcSwap<State>,
+}
+
+/// What is swapped whole: a pipeline and the memory laid out for it.
+struct State {
+    pipeline: Arc<Pipeline>,
+    velocity: Arc<Velocity>,
+}
+
+thread_local! {
+    /// Each thread's room for one payment's activity, so that scoring does not allocate.
+    static ACTIVITY: Cell<Vec<f64>> = const { Cell::new(Vec::new()) };
+}
+
+impl Engine {
+    /// An engine that remembers nothing yet and takes that for the whole past: a window it has no
+    /// events for is empty, not unknown. (A server that starts beside running traffic says from
+    /// when on it knows: [`Engine::starting_at`].)
+    pub fn new(pipeline: Pipeline) -> Engine {
+        Engine::with(pipeline, None)
+    }
+
+    /// An engine that began to watch at `since`: windows that reach further back are absent until
+    /// enough time has passed.
+    pub fn starting_at(pipeline: Pipeline, since: crate::time::Timestamp) -> Engine {
+        Engine::with(pipeline, Some(since))
+    }
+
+    fn with(pipeline: Pipeline, known_since: Option<crate::time::Timestamp>) -> Engine {
+        let velocity = memory_of(&pipeline, known_since);
+        Engine {
+            state: ArcSwap::from_pointee(State {
+                pipeline: Arc::new(pipeline),
+                velocity: Arc::new(velocity),
+            }),
+        }
+    }
+
+    /// An engine with the rules of a folder.
+    ///
+    /// # Errors
+    /// As [`Pipeline::open`].
+    pub fn open(dir: impl AsRef<Path>) -> Result<Engine, Error> {
+        Ok(Engine::new(Pipeline::open(dir)?))
+    }
+
+    /// The current pipeline.
+    pub fn pipeline(&self) -> Arc<Pipeline> {
+        self.state.load().pipeline.clone()
+    }
+
+    /// Decides about the payment with what was known before it, then remembers it. Cannot fail,
+    /// does no I/O, reads no clock, allocates nothing once warm.
+    pub fn score(&self, payment: &Payment) -> Decision {
+        let state = self.state.load();
+        let State { pipeline, velocity } = &**state;
+        with_activity(pipeline.plan().aggregates().len(), |activity| {
+            let degraded = velocity.observe(payment, pipeline.filters(payment), activity);
+            pipeline.decide(Facts { payment, activity }, degraded)
+        })
+    }
+
+    /// The decision that [`Engine::score`] would give; remembers nothing.
+    pub fn preview(&self, payment: &Payment) -> Decision {
+        let state = self.state.load();
+        let State { pipeline, velocity } = &**state;
+        with_activity(pipeline.plan().aggregates().len(), |activity| {
+            let degraded = velocity.peek(payment, pipeline.filters(payment), activity);
+            pipeline.decide(Facts { payment, activity }, degraded)
+        })
+    }
+
+    /// Scores payments in order, on all threads of the current rayon pool; appends the same
+    /// decisions that [`Engine::score`] would give one by one.
+    pub fn score_all(&self, payments: &[Payment], out: &mut Vec<Decision>) {
+        let events: Vec<Event<'_>> = payments.iter().map(Event::Score).collect();
+        self.run(&events, out);
+    }
+
+    /// Scores and settles in the order given, on all threads of the current rayon pool; appends one
+    /// decision for each payment scored.
+    pub fn run(&self, events: &[Event<'_>], out: &mut Vec<Decision>) {
+        let state = self.state.load();
+        let State { pipeline, velocity } = &**state;
+        let scored = |e: &Event<'_>| matches!(e, Event::Score(_));
+        let rows = events.iter().filter(|e| scored(e)).count();
+        let (ops, activity, degraded) = self.activity(&state, events, rows);
+        let width = pipeline.plan().aggregates().len();
+        debug_assert_eq!(activity.len(), rows * width);
+        let facts: Vec<Facts<'_>> = ops
+            .iter()
+            .filter_map(|op| match op {
+                Op::Observe { payment, .. } => Some(*payment),
+                Op::Settle { .. } => None,
+            })
+            .enumerate()
+            .map(|(row, payment)| Facts { payment, activity: &activity[row * width..(row + 1) * width] })
+            .collect();
+        let decided = facts.par_chunks(ROWS_PER_TASK).zip(degraded.par_chunks(ROWS_PER_TASK)).flat_map_iter(
+            |(facts, degraded)| {
+                let mut decisions = Vec::with_capacity(facts.len());
+                pipeline.decide_all(facts, degraded, &mut decisions);
+                decisions
+            },
+        );
+        out.par_extend(decided);
+        let _ = velocity;
+    }
+
+    /// Observes the events in order and returns the activity of each payment scored, row by row.
+    fn activity<'a>(
+        &self,
+        state: &State,
+        events: &[Event<'a>],
+        rows: usize,
+    ) -> (Vec<Op<'a>>, Vec<f64>, Vec<Degraded>) {
+        let State { pipeline, velocity } = state;
+        let ops: Vec<Op<'a>> = events
+            .par_iter()
+            .with_min_len(ROWS_PER_TASK)
+            .map(|event| match *event {
+                Event::Score(payment) => Op::Observe { payment, filters: pipeline.filters(payment) },
+                Event::Settle(payment, status) => Op::Settle { payment, status },
+            })
+            .collect();
+        let mut activity = vec![f64::NAN; rows * pipeline.plan().aggregates().len()];
+        let mut degraded = vec![Degraded::NONE; rows];
+        velocity.observe_all(&ops, &mut activity, &mut degraded, rayon::current_num_threads());
+        (ops, activity, degraded)
+    }
+
+    /// Observes the events in order and gives each scored payment's velocity values, row by row, in
+    /// the order of the pipeline's plan: what `features` writes.
+    pub fn observe(&self, events: &[Event<'_>]) -> Vec<f64> {
+        let rows = events.iter().filter(|e| matches!(e, Event::Score(_))).count();
+        self.activity(&self.state.load(), events, rows).1
+    }
+
+    /// Tells what became of a payment that was scored: velocity and the stages learn it. False when
+    /// the payment is not remembered (any more).
+    pub fn settle(&self, payment: &Payment, settlement: Settlement) -> bool {
+        let state = self.state.load();
+        let State { pipeline, velocity } = &**state;
+        let known = velocity.settle(payment, settlement.status);
+        pipeline.settle(Facts { payment, activity: &[] }, settlement);
+        known
+    }
+
+    /// Swaps the pipeline, seen all at once by every thread; returns the one before. The memory
+    /// survives when the new pipeline asks the same of it, otherwise it starts anew and windows
+    /// are absent until they have filled.
+    pub fn replace(&self, pipeline: Pipeline) -> Arc<Pipeline> {
+        let old = self.state.load_full();
+        let same = old.pipeline.same_memory(&pipeline);
+        let velocity =
+            if same { old.velocity.clone() } else { Arc::new(memory_of(&pipeline, old.velocity.now())) };
+        let before = self.state.swap(Arc::new(State { pipeline: Arc::new(pipeline), velocity }));
+        before.pipeline.clone()
+    }
+
+    /// The decision in words. `None` when another pipeline made it.
+    pub fn describe(&self, payment: &Payment, decision: &Decision) -> Option<Description> {
+        Description::new(&self.state.load().pipeline, payment, decision)
+    }
+
+    /// The truth of every rule and the value of everything they read, for a payment that has not
+    /// been scored yet; remembers nothing.
+    pub fn explain(&self, payment: &Payment) -> Explanation {
+        let state = self.state.load();
+        let State { pipeline, velocity } = &**state;
+        with_activity(pipeline.plan().aggregates().len(), |activity| {
+            let degraded = velocity.peek(payment, pipeline.filters(payment), activity);
+            let facts = Facts { payment, activity };
+            Explanation::new(pipeline, facts, &pipeline.decide(facts, degraded))
+        })
+    }
+
+    /// Entities remembered, and the bytes they take.
+    pub fn memory(&self) -> (usize, usize) {
+        let state = self.state.load();
+        (state.velocity.entities(), state.velocity.bytes())
+    }
+}
+
+/// One thing that happened, in the order it became known.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A payment to be scored.
+    Score(&'a Payment),
+    /// What became of a payment that was scored before.
+    Settle(&'a Payment, Status),
+}
+
+fn memory_of(pipeline: &Pipeline, known_since: Option<crate::time::Timestamp>) -> Velocity {
+    let limits = Limits { known_since: known_since.or(pipeline.limits().known_since), ..*pipeline.limits() };
+    Velocity::new(pipeline.plan(), pipeline.schema(), pipeline.rates().clone(), limits)
+}
+
+fn with_activity<T>(width: usize, work: impl FnOnce(&mut [f64]) -> T) -> T {
+    ACTIVITY.with(|cell| {
+        let mut activity = cell.take();
+        activity.resize(width, f64::NAN);
+        let answer = work(&mut activity);
+        cell.set(activity);
+        answer
+    })
+}

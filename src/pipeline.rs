@@ -1,0 +1,568 @@
+//! What is loaded, in which order, with which digest?
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::decision::{Decision, Degraded, Digest, RULES_MAX, Seen};
+use crate::error::{Diagnostic, Error};
+use crate::expr::{Facts, Number, Scope, Test};
+use crate::list::Lists;
+use crate::money::{Currency, Rates};
+use crate::policy::Policy;
+use crate::rules::group::RuleGroup;
+use crate::rules::{Rule, file};
+use crate::schema::{FieldId, Schema};
+use crate::scope::Scoped;
+use crate::stage::{Assessment, Flow, SCORE_MAX, Stage, Thresholds};
+use crate::time::Span;
+use crate::token::TokenKey;
+use crate::velocity::{Limits, Plan};
+
+/// Most stages a pipeline may have.
+pub const STAGES_MAX: usize = 32;
+
+/// The ordered stages with the rules, lists and thresholds they use: one immutable value.
+///
+/// ```
+/// use tollgate::Pipeline;
+/// let pipeline = Pipeline::shipped()?;
+/// assert!(pipeline.rules().len() >= 40);
+/// assert_eq!(pipeline.digest(), Pipeline::shipped()?.digest());
+/// # Ok::<(), tollgate::Error>(())
+/// ```
+pub struct Pipeline {
+    schema: Arc<Schema>,
+    lists: Arc<Lists>,
+    rates: Arc<Rates>,
+    rules: Vec<Rule>,
+    /// What may stand in [`Decision::matched`]: the rules, then the user's own stages.
+    entries: Vec<Entry>,
+    stages: Vec<Box<dyn Stage>>,
+    /// For each stage, the entry that stands for it; `u16::MAX` for built-in stages.
+    stage_entries: Vec<u16>,
+    plan: Plan,
+    aggregate_names: Vec<String>,
+    filters: Vec<Test>,
+    inputs: Vec<(String, Number)>,
+    thresholds: Thresholds,
+    limits: Limits,
+    digest: Digest,
+}
+
+/// What a bit of [`Decision::matched`] stands for.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) id: String,
+    pub(crate) reason: String,
+    pub(crate) text: String,
+    pub(crate) effect: String,
+    pub(crate) shadow: bool,
+    pub(crate) fields: Vec<FieldId>,
+    pub(crate) aggregates: Vec<usize>,
+}
+
+/// `policy.toml`: what is no rule and yet decides.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct PolicyFile {
+    #[serde(default)]
+    thresholds: ThresholdsEntry,
+    #[serde(default)]
+    limits: LimitsEntry,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct ThresholdsEntry {
+    challenge: Option<toml::Spanned<u16>>,
+    review: Option<toml::Spanned<u16>>,
+    decline: Option<toml::Spanned<u16>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct LimitsEntry {
+    entities: Option<usize>,
+    events: Option<usize>,
+    lateness: Option<toml::Spanned<String>>,
+}
+
+/// The texts a pipeline is built from: path relative to the folder, and content.
+pub(crate) type Sources = Vec<(String, String)>;
+
+/// Settings that don't belong into a folder of rules.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The key card numbers are tokenised with; they are refused without one.
+    pub token_key: Option<TokenKey>,
+    /// Seed of all hashes of text; draw one where strangers choose the texts.
+    pub seed: u64,
+    /// A schema file to use instead of the folder's own `schema.toml`: path and content.
+    pub schema: Option<(String, String)>,
+    /// A file of named expressions that the pipeline computes besides its rules: path and content.
+    /// TOML, `[inputs]` and lines of `name = "expression"`.
+    pub inputs: Option<(String, String)>,
+}
+
+impl Pipeline {
+    /// Reads the rule files of a folder: `schema.toml`, `rates.toml`, `policy.toml`, `lists/` and
+    /// every other `*.toml` as rules, in order of their names.
+    ///
+    /// # Errors
+    /// Every mistake in every file, each with its place; or why the folder can't be read.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Pipeline, Error> {
+        Pipeline::open_with(dir, &Options::default())
+    }
+
+    /// As [`Pipeline::open`], with settings.
+    ///
+    /// # Errors
+    /// As [`Pipeline::open`].
+    pub fn open_with(dir: impl AsRef<Path>, options: &Options) -> Result<Pipeline, Error> {
+        Pipeline::build(read_folder(dir.as_ref())?, options)
+    }
+
+    /// The rule packs that come with the crate.
+    ///
+    /// # Errors
+    /// None that a release could have: they are tested.
+    pub fn shipped() -> Result<Pipeline, Error> {
+        Pipeline::shipped_with(&Options::default())
+    }
+
+    /// The shipped rule packs, with settings.
+    ///
+    /// # Errors
+    /// Mistakes in the settings' own schema.
+    pub fn shipped_with(options: &Options) -> Result<Pipeline, Error> {
+        let sources = crate::rules::shipped::FILES.iter().map(|(p, t)| ((*p).to_owned(), (*t).to_owned()));
+        Pipeline::build(sources.collect(), options)
+    }
+
+    pub(crate) fn build(mut sources: Sources, options: &Options) -> Result<Pipeline, Error> {
+        sources.sort();
+        if let Some((path, text)) = &options.schema {
+            sources.retain(|(p, _)| file_name(p) != "schema.toml");
+            sources.insert(0, (path.clone(), text.clone()));
+        }
+        let mut wrong = Vec::new();
+        let find = |name: &str| sources.iter().find(|(path, _)| file_name(path) == name);
+        let schema_source = if options.schema.is_some() { sources.first() } else { find("schema.toml") };
+        let mut schema = match schema_source {
+            Some((path, text)) => Schema::parse(path, text).unwrap_or_else(|e| {
+                wrong.extend(e);
+                Schema::standard()
+            }),
+            None => Schema::standard(),
+        };
+        schema = schema.with_seed(options.seed);
+        if let Some(key) = &options.token_key {
+            schema = schema.with_token_key(key.clone());
+        }
+        let rates = match find("rates.toml") {
+            Some((path, text)) => Rates::parse(text).map_err(|m| wrong.push(Diagnostic::whole(path, m))).ok(),
+            None => None,
+        }
+        .unwrap_or_else(|| {
+            let base = schema.default_currency().or(Currency::parse("USD"));
+            Rates::only(base.expect("USD is a currency"))
+        });
+        let lists = Lists::read(&sources, &schema).unwrap_or_else(|e| {
+            wrong.extend(e);
+            Lists::empty()
+        });
+        let (thresholds, limits) = match find("policy.toml") {
+            Some((path, text)) => policy_file(path, text, &mut wrong),
+            None => (Thresholds::default(), Limits::default()),
+        };
+
+        let (schema, lists, rates) = (Arc::new(schema), Arc::new(lists), Arc::new(rates));
+        let mut scope = Scope::new(schema.clone(), lists.clone(), rates.clone());
+        let mut rules: Vec<Rule> = Vec::new();
+        let schema_path = schema_source.map(|(path, _)| path.as_str());
+        for (path, text) in &sources {
+            let name = file_name(path);
+            if !name.ends_with(".toml")
+                || is_list(path)
+                || ["rates.toml", "policy.toml"].contains(&name)
+                || Some(path.as_str()) == schema_path
+            {
+                continue;
+            }
+            for rule in file::parse(path, text, &mut scope, &mut wrong) {
+                match rules.iter().find(|other| other.id == rule.id) {
+                    Some(other) => wrong.push(
+                        Diagnostic::whole(
+                            format!("{}:{}", rule.path, rule.line),
+                            format!("there is a rule `{}` already", rule.id),
+                        )
+                        .help(format!("the other is at {}:{}", other.path, other.line)),
+                    ),
+                    None => rules.push(rule),
+                }
+            }
+        }
+        if rules.len() + STAGES_MAX > RULES_MAX {
+            wrong.push(Diagnostic::whole(
+                "rules",
+                format!("{} rules; a pipeline has at most {}", rules.len(), RULES_MAX - STAGES_MAX),
+            ));
+        }
+        let inputs = match &options.inputs {
+            Some((path, text)) => inputs_file(path, text, &mut scope, &mut wrong),
+            None => Vec::new(),
+        };
+        if !wrong.is_empty() {
+            return Err(wrong.into());
+        }
+
+        let mut hash = Sha256::new();
+        for part in sources.iter().flat_map(|(path, text)| [file_name(path), text.as_str()]) {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        let mut digest = Digest::default();
+        digest.0.copy_from_slice(&hash.finalize()[..16]);
+
+        let entries = rules.iter().map(Entry::of_rule).collect();
+        let aggregate_names = scope.plan().aggregates().iter().map(|a| scope.spell(a)).collect();
+        let mut pipeline = Pipeline {
+            aggregate_names,
+            plan: scope.plan().clone(),
+            filters: scope.filters().to_vec(),
+            schema,
+            lists,
+            rates,
+            rules,
+            entries,
+            inputs,
+            stages: Vec::new(),
+            stage_entries: Vec::new(),
+            thresholds,
+            limits,
+            digest,
+        };
+        pipeline.stages = pipeline.built_in_stages();
+        pipeline.stage_entries = vec![u16::MAX; pipeline.stages.len()];
+        Ok(pipeline)
+    }
+
+    fn built_in_stages(&self) -> Vec<Box<dyn Stage>> {
+        let numbered: Vec<(u16, &Rule)> = (0u16..).zip(&self.rules).collect();
+        let scoped = |name| Scoped::new(name, &numbered, &self.schema).map(|s| Box::new(s) as Box<dyn Stage>);
+        let general = numbered.iter().filter(|(_, r)| r.scope.is_none()).copied();
+        let policy: Box<dyn Stage> = Box::new(Policy::new(RuleGroup::new(general)));
+        [scoped("gateway"), scoped("channel"), Some(policy), scoped("institution")]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// Appends a stage of the user's own, which is asked after the built-in ones.
+    ///
+    /// # Panics
+    /// Past [`STAGES_MAX`] stages: a program's own mistake.
+    #[must_use]
+    pub fn then(mut self, stage: impl Stage + 'static) -> Pipeline {
+        assert!(self.stages.len() < STAGES_MAX, "a pipeline has at most {STAGES_MAX} stages");
+        let mut hash = Sha256::new();
+        hash.update(self.digest.0);
+        hash.update(stage.name());
+        self.digest.0.copy_from_slice(&hash.finalize()[..16]);
+        self.stage_entries.push(self.entries.len() as u16);
+        self.entries.push(Entry::of_stage(stage.name()));
+        self.stages.push(Box::new(stage));
+        self
+    }
+
+    /// The fields its payments have.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// Its lists, which may be edited while it scores.
+    pub fn lists(&self) -> &Arc<Lists> {
+        &self.lists
+    }
+
+    /// Its exchange rates.
+    pub fn rates(&self) -> &Arc<Rates> {
+        &self.rates
+    }
+
+    /// Its rules, by the index that decisions use.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Its stages' names, in order.
+    pub fn stages(&self) -> impl Iterator<Item = &str> {
+        self.stages.iter().map(|s| s.name())
+    }
+
+    /// The velocity values it needs, by the index that decisions use.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// How an aggregate is written in rules.
+    pub fn aggregate_name(&self, index: usize) -> &str {
+        self.aggregate_names.get(index).map_or("", String::as_str)
+    }
+
+    /// The named expressions of [`Options::inputs`], in order; every velocity value of the rules when
+    /// there are none.
+    pub fn inputs(&self) -> &[(String, Number)] {
+        &self.inputs
+    }
+
+    /// Where the score turns into an outcome.
+    pub fn thresholds(&self) -> &Thresholds {
+        &self.thresholds
+    }
+
+    /// How much the velocity store may keep.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Stands for all it was built from; every decision carries it.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Whether a memory laid out for this pipeline serves the other too.
+    pub(crate) fn same_memory(&self, other: &Pipeline) -> bool {
+        self.plan == other.plan
+            && self.filters == other.filters
+            && self.limits == other.limits
+            && self.schema.seed() == other.schema.seed()
+            && self.schema.fields().eq(other.schema.fields())
+            && self.rates.version() == other.rates.version()
+            && self.rates.base() == other.rates.base()
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Which `where` conditions hold for the payment, as bits.
+    pub(crate) fn filters(&self, payment: &crate::payment::Payment) -> u32 {
+        let facts = Facts { payment, activity: &[] };
+        (0..)
+            .zip(&self.filters)
+            .fold(0, |bits, (i, test)| bits | u32::from(test.holds(facts) == Some(true)) << i)
+    }
+
+    /// The decision about a payment whose activity is known.
+    pub(crate) fn decide(&self, facts: Facts<'_>, degraded: Degraded) -> Decision {
+        let mut assessment = Assessment::new();
+        for (stage, &entry) in self.stages.iter().zip(&self.stage_entries) {
+            assessment.enter(entry);
+            if stage.assess(facts, &mut assessment) == Flow::Stop {
+                break;
+            }
+        }
+        self.conclude(&assessment, facts, degraded)
+    }
+
+    /// The decisions about many payments, stage by stage.
+    pub(crate) fn decide_all(&self, facts: &[Facts<'_>], degraded: &[Degraded], out: &mut Vec<Decision>) {
+        let mut assessments = vec![Assessment::new(); facts.len()];
+        let mut flows = vec![Flow::Continue; facts.len()];
+        for (stage, &entry) in self.stages.iter().zip(&self.stage_entries) {
+            assessments.iter_mut().for_each(|a| a.enter(entry));
+            stage.assess_all(facts, &mut assessments, &mut flows);
+        }
+        out.extend(assessments.iter().zip(facts).zip(degraded).map(|((a, f), d)| self.conclude(a, *f, *d)));
+    }
+
+    fn conclude(&self, assessment: &Assessment, facts: Facts<'_>, degraded: Degraded) -> Decision {
+        let (outcome, deciding) = assessment.decide(&self.thresholds);
+        let mut seen: ArrayVec<Seen, { crate::decision::VALUES_MAX }> = ArrayVec::new();
+        // The deciding rule's values first, so that they are the last to be left out.
+        let others = assessment.matched().iter().filter(|r| Some(*r as u16) != deciding);
+        for rule in deciding.map(usize::from).into_iter().chain(others) {
+            for &aggregate in self.entries.get(rule).map_or(&[][..], |e| &e.aggregates) {
+                let aggregate = aggregate as u16;
+                if seen.iter().all(|s| s.aggregate != aggregate) {
+                    let value = facts.activity.get(usize::from(aggregate)).copied().unwrap_or(f64::NAN);
+                    let _ = seen.try_push(Seen { aggregate, value });
+                }
+            }
+        }
+        Decision {
+            outcome,
+            score: assessment.score(),
+            degraded,
+            deciding,
+            digest: self.digest,
+            matched: *assessment.matched(),
+            seen,
+        }
+    }
+
+    pub(crate) fn settle(&self, facts: Facts<'_>, settlement: crate::stage::Settlement) {
+        for stage in self.stages.iter().rev() {
+            stage.settle(facts, settlement);
+        }
+    }
+}
+
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pipeline({}, {} rules)", self.digest, self.rules.len())
+    }
+}
+
+impl Entry {
+    fn of_rule(rule: &Rule) -> Entry {
+        let inputs = rule.when.inputs();
+        Entry {
+            id: rule.id.clone(),
+            reason: rule.reason.clone(),
+            text: rule.text.clone(),
+            effect: rule.effect.to_string(),
+            shadow: rule.shadow,
+            fields: inputs.field_ids().collect(),
+            aggregates: inputs.aggregates,
+        }
+    }
+
+    fn of_stage(name: &str) -> Entry {
+        Entry {
+            id: name.to_owned(),
+            reason: name.to_ascii_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_"),
+            text: String::new(),
+            effect: "stage".to_owned(),
+            shadow: false,
+            fields: Vec::new(),
+            aggregates: Vec::new(),
+        }
+    }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn is_list(path: &str) -> bool {
+    path.split('/').rev().nth(1) == Some("lists")
+}
+
+/// Named expressions, in the order of the file.
+fn inputs_file(
+    path: &str,
+    text: &str,
+    scope: &mut Scope,
+    wrong: &mut Vec<Diagnostic>,
+) -> Vec<(String, Number)> {
+    let file: InputsFile = match toml::from_str(text) {
+        Ok(file) => file,
+        Err(e) => {
+            wrong.push(Diagnostic::at(path, text, e.span().unwrap_or(0..0), e.message()));
+            return Vec::new();
+        }
+    };
+    let mut entries: Vec<_> = file.inputs.into_iter().collect();
+    entries.sort_by_key(|(_, expression)| expression.span().start);
+    let mut inputs = Vec::new();
+    for (name, expression) in entries {
+        match Number::compile(expression.get_ref(), scope) {
+            Ok(number) => inputs.push((name, number)),
+            Err(errors) => wrong.extend(file::diagnose(path, text, &expression, errors)),
+        }
+    }
+    inputs
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InputsFile {
+    inputs: std::collections::BTreeMap<String, toml::Spanned<String>>,
+}
+
+fn policy_file(path: &str, text: &str, wrong: &mut Vec<Diagnostic>) -> (Thresholds, Limits) {
+    let file: PolicyFile = match toml::from_str(text) {
+        Ok(file) => file,
+        Err(e) => {
+            wrong.push(Diagnostic::at(path, text, e.span().unwrap_or(0..0), e.message()));
+            return Default::default();
+        }
+    };
+    let entries = [&file.thresholds.challenge, &file.thresholds.review, &file.thresholds.decline];
+    let mut floor = 1;
+    for threshold in entries.into_iter().flatten() {
+        if *threshold.get_ref() < floor || *threshold.get_ref() > SCORE_MAX {
+            let message = "thresholds are scores of 1 to 1000, with challenge <= review <= decline";
+            wrong.push(Diagnostic::at(path, text, threshold.span(), message));
+        }
+        floor = floor.max(*threshold.get_ref());
+    }
+    let [challenge, review, decline] = entries.map(|t| t.as_ref().map(|t| *t.get_ref()));
+    let mut limits = Limits::default();
+    if let Some(entities) = file.limits.entities {
+        limits.entities = entities;
+    }
+    if let Some(events) = file.limits.events {
+        limits.events = events;
+    }
+    if let Some(lateness) = file.limits.lateness {
+        match Span::parse(lateness.get_ref()) {
+            Some(span) => limits.lateness = span,
+            None => wrong.push(
+                Diagnostic::at(path, text, lateness.span(), "not a length of time")
+                    .label("such as \"1d\" or \"30m\""),
+            ),
+        }
+    }
+    (Thresholds { challenge, review, decline }, limits)
+}
+
+/// Most bytes of all files of a folder together.
+const FOLDER_BYTES_MAX: u64 = 1 << 30;
+
+fn read_folder(dir: &Path) -> Result<Sources, Error> {
+    let mut sources = Vec::new();
+    let mut bytes = 0;
+    read_into(dir, dir, 0, &mut bytes, &mut sources)?;
+    if !sources.iter().any(|(path, _)| path.ends_with(".toml")) {
+        return Err(Error::new("no rule files here; a folder of rules holds *.toml files").at(dir));
+    }
+    Ok(sources)
+}
+
+fn read_into(
+    root: &Path,
+    dir: &Path,
+    depth: usize,
+    bytes: &mut u64,
+    sources: &mut Sources,
+) -> Result<(), Error> {
+    for entry in std::fs::read_dir(dir).map_err(|e| Error::io(dir, e))? {
+        let path = entry.map_err(|e| Error::io(dir, e))?.path();
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        // Editors' and Kubernetes' own files begin with a dot.
+        if name.starts_with('.') {
+            continue;
+        }
+        let is_dir = path.is_dir();
+        if is_dir && depth < 2 {
+            read_into(root, &path, depth + 1, bytes, sources)?;
+        } else if !is_dir && [".toml", ".csv", ".txt"].iter().any(|end| name.ends_with(end)) {
+            let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
+            *bytes += text.len() as u64;
+            if *bytes > FOLDER_BYTES_MAX {
+                return Err(
+                    Error::new(format!("the folder holds more than {FOLDER_BYTES_MAX} bytes")).at(root)
+                );
+            }
+            sources.push((path.to_string_lossy().into_owned(), text));
+        }
+    }
+    Ok(())
+}
