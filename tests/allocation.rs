@@ -1,0 +1,85 @@
+//! Promise 3: the hot path does not touch the heap.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use tollgate::{Engine, Payment, Pipeline, Simulator, SimulatorSettings};
+
+/// Counts the allocations of threads that ask for it.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+fn count() {
+    // The thread may be on its way out, when its locals are gone.
+    let _ = ALLOCATIONS.try_with(|a| a.set(a.get().map(|n| n + 1)));
+}
+
+// SAFETY: every call is handed to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(work: impl FnOnce()) -> u64 {
+    ALLOCATIONS.with(|a| a.set(Some(0)));
+    work();
+    ALLOCATIONS.with(|a| a.take()).unwrap_or(0)
+}
+
+fn payments(engine: &Engine, count: u64) -> Vec<Payment> {
+    let schema = engine.pipeline().schema().clone();
+    let settings = SimulatorSettings { payments: count, days: 2, ..SimulatorSettings::default() };
+    let mut simulator = Simulator::new(settings).unwrap();
+    let mut payment = Payment::new(&schema);
+    let mut payments = Vec::new();
+    while simulator.next(&schema, &mut payment) {
+        payments.push(payment.clone());
+    }
+    payments
+}
+
+#[test]
+fn the_counter_counts() {
+    assert!(allocations(|| drop(std::hint::black_box(vec![1]))) > 0);
+}
+
+/// After warm-up, scoring payments of entities that are known and have room allocates nothing.
+#[test]
+fn scoring_allocates_nothing_once_warm() {
+    let engine = Engine::new(Pipeline::shipped().unwrap());
+    let payments = payments(&engine, 20_000);
+    for payment in &payments {
+        std::hint::black_box(engine.score(payment));
+    }
+    let asked = allocations(|| {
+        for payment in &payments[..1000] {
+            std::hint::black_box(engine.preview(payment));
+        }
+    });
+    assert_eq!(asked, 0, "preview");
+    // The same entities again: blocks may be handed over between size classes, from memory at hand.
+    let mut least = u64::MAX;
+    for round in payments[10_000..].chunks(1000) {
+        least = least.min(allocations(|| {
+            for payment in round {
+                std::hint::black_box(engine.score(payment));
+            }
+        }));
+    }
+    assert_eq!(least, 0, "score");
+}
