@@ -53,3 +53,9 @@ pub use velocity::{
     AGGREGATES_MAX, Aggregate, ENTITIES_MAX, ENTITY_FIELDS_MAX, EVENTS_MAX, Entity, FILTERS_MAX, Function,
     Limits as VelocityLimits, Op, Plan, PlanFull, Status, Velocity, WINDOW_MAX,
 };
+
+/// What the fuzz targets call; no part of the crate's interface.
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::codec::fuzzing::{csv_rows, json_payment};
+}

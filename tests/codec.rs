@@ -132,7 +132,7 @@ fn good_json_becomes_payments() {
 fn bad_json_says_where_and_why() {
     let base = r#"{"id":"p1","at":"2026-11-23","amount":5,"currency":"EUR""#;
     for (line, expected) in [
-        (format!("{base}"), "in:1:57: the object ends in the middle; the line may have been cut"),
+        (base.to_owned(), "in:1:57: the object ends in the middle; the line may have been cut"),
         (format!("{base},}}"), "in:1:58: a field name in quotes is expected"),
         (format!("{base}}}x"), "in:1:58: something follows the object"),
         (format!("{base},\"id\":\"p2\"}}"), "in:1:58: id: it stands twice in this object"),

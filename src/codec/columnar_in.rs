@@ -59,8 +59,26 @@ fn broken(path: &str, format: Format, error: impl std::fmt::Display) -> Error {
     unreadable(path, format!("it is not a whole {format} file, it may have been cut ({})", redact(&error)))
 }
 
+/// Runs a reader of damaged files. The libraries check what they read, but not all of it: an
+/// offset that lies outside of a buffer ends in a panic there, which is an error like any other here.
+fn guarded<T>(path: &str, format: Format, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(broken(path, format, "its parts contradict each other")))
+}
+
 impl Batches {
     pub fn open(
+        path: &str,
+        format: Format,
+        bytes: Bytes,
+        total_bytes: Option<u64>,
+        schema: &Schema,
+        settings: &Settings,
+    ) -> Result<(Batches, ColumnPlan), Error> {
+        guarded(path, format, || Batches::opened(path, format, bytes, total_bytes, schema, settings))
+    }
+
+    fn opened(
         path: &str,
         format: Format,
         bytes: Bytes,
@@ -109,14 +127,15 @@ impl Batches {
     /// The next batch, with the number of rows before it.
     pub fn next(&mut self, path: &str) -> Result<Option<(RecordBatch, u64)>, Error> {
         let before = self.rows;
-        let next = match &mut self.source {
-            Source::Parquet(reader) => reader.next().map(|b| b.map_err(|e| broken(path, Format::Parquet, e))),
-            Source::Stream(reader) => reader.next().map(|b| b.map_err(|e| broken(path, Format::Arrow, e))),
-            Source::File(reader) => reader.next().map(|b| b.map_err(|e| broken(path, Format::Arrow, e))),
-        };
-        let batch = next.transpose().map_err(|e| {
-            let place = format!("after row {before}: ");
-            Error::new(format!("{place}{e}"))
+        let source = &mut self.source;
+        let format = if matches!(source, Source::Parquet(_)) { Format::Parquet } else { Format::Arrow };
+        let batch = guarded(path, format, || {
+            let next = match source {
+                Source::Parquet(reader) => reader.next(),
+                Source::Stream(reader) => reader.next(),
+                Source::File(reader) => reader.next(),
+            };
+            next.transpose().map_err(|e| broken(path, format, format!("after row {before}: {e}")))
         })?;
         self.rows += batch.as_ref().map_or(0, |b| b.num_rows() as u64);
         Ok(batch.map(|batch| (batch, before)))

@@ -12,6 +12,7 @@ mod columnar_out;
 #[cfg(feature = "columnar")]
 mod columns;
 mod csv;
+pub(crate) mod fuzzing;
 mod input;
 mod json;
 mod lines;

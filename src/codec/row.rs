@@ -98,6 +98,11 @@ impl Row {
 
     fn put(&mut self, schema: &Schema, payment: &mut Payment, target: &Target, text: &str) -> Done {
         let kind = target.kind;
+        let mut digits = itoa::Buffer::new();
+        let text = match card_in_a_float(text) {
+            Some(number) if !target.exempt => digits.format(number),
+            _ => text,
+        };
         let value = match kind {
             Kind::Text if target.id == field::CURRENCY => {
                 return match Currency::parse(text.trim()) {
@@ -303,6 +308,16 @@ fn truth(text: &str) -> Option<bool> {
     } else {
         is(&["false", "0", "no", "f", "n"]).then_some(false)
     }
+}
+
+/// The card number that a spreadsheet or a float has made `4.111111111111111E+15` or `4111111111111111.0` of.
+fn card_in_a_float(text: &str) -> Option<u64> {
+    let bytes = text.as_bytes();
+    if !bytes.first().is_some_and(u8::is_ascii_digit) || memchr::memchr3(b'.', b'e', b'E', bytes).is_none() {
+        return None;
+    }
+    let number: f64 = text.parse().ok().filter(|n: &f64| n.fract() == 0.0 && (1e11..1e19).contains(n))?;
+    contains_pan(itoa::Buffer::new().format(number as u64)).then_some(number as u64)
 }
 
 /// A number can't be tokenised, so digits that are a card number are refused in it.
