@@ -192,6 +192,19 @@ pub struct Decision {
     pub seen: ArrayVec<Seen, VALUES_MAX>,
 }
 
+impl Decision {
+    /// No decision yet: room for one.
+    pub(crate) const NONE: Decision = Decision {
+        outcome: Outcome::Approve,
+        score: 0,
+        degraded: Degraded::NONE,
+        deciding: None,
+        digest: Digest([0; 16]),
+        matched: RuleSet::EMPTY,
+        seen: ArrayVec::new_const(),
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

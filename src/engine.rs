@@ -123,7 +123,7 @@ impl Engine {
     /// decision for each payment scored.
     pub fn run(&self, events: &[Event<'_>], out: &mut Vec<Decision>) {
         let state = self.state.load();
-        let State { pipeline, velocity } = &**state;
+        let pipeline = &state.pipeline;
         let scored = |e: &Event<'_>| matches!(e, Event::Score(_));
         let rows = events.iter().filter(|e| scored(e)).count();
         let (ops, activity, degraded) = self.activity(&state, events, rows);
@@ -138,15 +138,11 @@ impl Engine {
             .enumerate()
             .map(|(row, payment)| Facts { payment, activity: &activity[row * width..(row + 1) * width] })
             .collect();
-        let decided = facts.par_chunks(ROWS_PER_TASK).zip(degraded.par_chunks(ROWS_PER_TASK)).flat_map_iter(
-            |(facts, degraded)| {
-                let mut decisions = Vec::with_capacity(facts.len());
-                pipeline.decide_all(facts, degraded, &mut decisions);
-                decisions
-            },
-        );
-        out.par_extend(decided);
-        let _ = velocity;
+        let before = out.len();
+        out.resize(before + rows, Decision::NONE);
+        let tasks = out[before..].par_chunks_mut(ROWS_PER_TASK);
+        let rows = facts.par_chunks(ROWS_PER_TASK).zip(degraded.par_chunks(ROWS_PER_TASK));
+        tasks.zip(rows).for_each(|(out, (facts, degraded))| pipeline.decide_all(facts, degraded, out));
     }
 
     /// Observes the events in order and returns the activity of each payment scored, row by row.

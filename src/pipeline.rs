@@ -370,15 +370,17 @@ impl Pipeline {
         self.conclude(&assessment, facts, degraded)
     }
 
-    /// The decisions about many payments, stage by stage.
-    pub(crate) fn decide_all(&self, facts: &[Facts<'_>], degraded: &[Degraded], out: &mut Vec<Decision>) {
+    /// The decisions about many payments, stage by stage; one for each into `out`.
+    pub(crate) fn decide_all(&self, facts: &[Facts<'_>], degraded: &[Degraded], out: &mut [Decision]) {
         let mut assessments = vec![Assessment::new(); facts.len()];
         let mut flows = vec![Flow::Continue; facts.len()];
         for (stage, &entry) in self.stages.iter().zip(&self.stage_entries) {
             assessments.iter_mut().for_each(|a| a.enter(entry));
             stage.assess_all(facts, &mut assessments, &mut flows);
         }
-        out.extend(assessments.iter().zip(facts).zip(degraded).map(|((a, f), d)| self.conclude(a, *f, *d)));
+        for (i, decision) in out.iter_mut().enumerate() {
+            *decision = self.conclude(&assessments[i], facts[i], degraded[i]);
+        }
     }
 
     fn conclude(&self, assessment: &Assessment, facts: Facts<'_>, degraded: Degraded) -> Decision {

@@ -81,6 +81,7 @@ const SIBLINGS: &[(&str, &str)] = &[
     ("payment", "schema"), // a payment is a record of its schema's slots
     ("rules", "stage"),    // a rule's effect is what a stage records
     ("engine", "describe"),
+    ("simulate", "velocity"), // a simulated payment has a status
     ("cli", "report"),
     ("main", "cli"),
 ];
