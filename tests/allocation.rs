@@ -58,28 +58,25 @@ fn the_counter_counts() {
     assert!(allocations(|| drop(std::hint::black_box(vec![1]))) > 0);
 }
 
-/// After warm-up, scoring payments of entities that are known and have room allocates nothing.
+/// After warm-up, scoring payments of entities that are known allocates nothing; tables and blocks
+/// that must grow do so in big steps, which most payments never meet.
 #[test]
 fn scoring_allocates_nothing_once_warm() {
     let engine = Engine::new(Pipeline::shipped().unwrap());
-    let payments = payments(&engine, 20_000);
-    for payment in &payments {
-        std::hint::black_box(engine.score(payment));
-    }
+    let payments = payments(&engine, 2_000);
+    let score = |payments: &[Payment]| {
+        for payment in payments {
+            std::hint::black_box(engine.score(payment));
+        }
+    };
+    (0..10).for_each(|_| score(&payments));
     let asked = allocations(|| {
-        for payment in &payments[..1000] {
+        for payment in &payments {
             std::hint::black_box(engine.preview(payment));
         }
     });
     assert_eq!(asked, 0, "preview");
-    // The same entities again: blocks may be handed over between size classes, from memory at hand.
-    let mut least = u64::MAX;
-    for round in payments[10_000..].chunks(1000) {
-        least = least.min(allocations(|| {
-            for payment in round {
-                std::hint::black_box(engine.score(payment));
-            }
-        }));
-    }
-    assert_eq!(least, 0, "score");
+    let mut rounds: Vec<u64> = payments.chunks(20).map(|round| allocations(|| score(round))).collect();
+    rounds.sort_unstable();
+    assert_eq!(rounds[rounds.len() / 2], 0, "score, the median of rounds of 20: {rounds:?}");
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod example;
 pub(crate) mod file;
+#[doc(hidden)]
+pub mod fuzzing;
 pub(crate) mod group;
 pub(crate) mod index;
 pub(crate) mod shipped;
