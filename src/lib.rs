@@ -1,4 +1,35 @@
 //! tollgate scores every payment for fraud risk, in microseconds, in the process that needs the answer.
+//!
+//! A [`Pipeline`] is what is loaded: schema, lists, rules and stages, from a folder or the packs that
+//! come with the crate. An [`Engine`] is a pipeline and the memory of the past; [`Engine::score`]
+//! decides about one payment with what was known before it, and remembers it. The [`Decision`] is
+//! plain data; [`Engine::describe`] puts it into words.
+//!
+//! ```
+//! use tollgate::{Currency, Effect, Engine, Flow, Money, Outcome, Payment, Pipeline, Timestamp, Value, field, stage};
+//!
+//! // The shipped rules, and one stage of one's own.
+//! let pipeline = Pipeline::shipped()?.then(stage("big-ticket", |facts, assessment| {
+//!     if facts.payment.amount().is_some_and(|m| m.major() >= 10_000.0) {
+//!         assessment.raise(Effect::Review);
+//!     }
+//!     Flow::Continue
+//! }));
+//! let engine = Engine::new(pipeline);
+//! let schema = engine.pipeline().schema().clone();
+//!
+//! let mut payment = Payment::new(&schema);
+//! payment.set(&schema, field::ID, Value::Token("pay_1")).unwrap();
+//! payment.set(&schema, field::AT, Value::Timestamp(Timestamp::parse("2026-11-23T12:00:00Z").unwrap())).unwrap();
+//! let amount = Money::parse("12000.00", Currency::parse("USD").unwrap()).unwrap();
+//! payment.set(&schema, field::AMOUNT, Value::Money(amount)).unwrap();
+//!
+//! let decision = engine.score(&payment);
+//! assert_eq!(decision.outcome, Outcome::Review);
+//! let words = engine.describe(&payment, &decision).unwrap();
+//! assert_eq!(words.reasons[0].code, "BIG_TICKET");
+//! # Ok::<(), tollgate::Error>(())
+//! ```
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
