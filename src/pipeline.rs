@@ -217,6 +217,7 @@ impl Pipeline {
             None => Vec::new(),
         };
         if !wrong.is_empty() {
+            wrong.sort_by(|a, b| (a.path(), a.place()).cmp(&(b.path(), b.place())));
             return Err(wrong.into());
         }
 
