@@ -222,7 +222,9 @@ impl Pipeline {
         }
 
         let mut hash = Sha256::new();
-        for part in sources.iter().flat_map(|(path, text)| [file_name(path), text.as_str()]) {
+        lists.write_digest(&mut |bytes| hash.update(bytes));
+        let texts = sources.iter().filter(|(path, _)| !is_list(path));
+        for part in texts.flat_map(|(path, text)| [file_name(path), text.as_str()]) {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }

@@ -223,7 +223,7 @@ fn pan_digits(text: &str, digits: &mut [u8; PAN_DIGITS_MAX]) -> Option<usize> {
             (d, _) => d * 2 / 10 + d * 2 % 10,
         })
         .sum();
-    (sum % 10 == 0).then_some(count)
+    sum.is_multiple_of(10).then_some(count)
 }
 
 #[cfg(test)]

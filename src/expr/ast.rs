@@ -70,18 +70,6 @@ impl Op {
         }
     }
 
-    /// The comparison that holds, among known values, when this one doesn't.
-    pub(crate) fn negated(self) -> Op {
-        match self {
-            Op::Eq => Op::Ne,
-            Op::Ne => Op::Eq,
-            Op::Lt => Op::Ge,
-            Op::Le => Op::Gt,
-            Op::Gt => Op::Le,
-            Op::Ge => Op::Lt,
-        }
-    }
-
     #[inline]
     pub(crate) fn holds(self, left: f64, right: f64) -> bool {
         match self {

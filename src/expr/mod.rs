@@ -158,12 +158,6 @@ impl Number {
     pub(crate) fn root(&self) -> &Num {
         &self.root
     }
-
-    pub(crate) fn inputs(&self) -> Inputs {
-        let mut inputs = Inputs::default();
-        inputs.add_num(&self.root);
-        inputs
-    }
 }
 
 impl fmt::Display for Number {
