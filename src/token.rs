@@ -175,6 +175,9 @@ pub(crate) fn next_pan(text: &str, from: usize) -> Option<Range<usize>> {
         while !bytes[end - 1].is_ascii_digit() {
             end -= 1;
         }
+        if end - start < PAN_DIGITS_MIN {
+            continue;
+        }
         let mut digits = [0u8; PAN_DIGITS_MAX];
         let before = |n: usize| start.checked_sub(n).and_then(|i| bytes.get(i));
         // The decimals of a number, such as a latitude, are none either.
