@@ -175,9 +175,6 @@ pub(crate) fn next_pan(text: &str, from: usize) -> Option<Range<usize>> {
         while !bytes[end - 1].is_ascii_digit() {
             end -= 1;
         }
-        if end - start < PAN_DIGITS_MIN {
-            continue;
-        }
         let mut digits = [0u8; PAN_DIGITS_MAX];
         let before = |n: usize| start.checked_sub(n).and_then(|i| bytes.get(i));
         // The decimals of a number, such as a latitude, are none either.
@@ -226,7 +223,7 @@ fn pan_digits(text: &str, digits: &mut [u8; PAN_DIGITS_MAX]) -> Option<usize> {
             (d, _) => d * 2 / 10 + d * 2 % 10,
         })
         .sum();
-    sum.is_multiple_of(10).then_some(count)
+    (sum % 10 == 0).then_some(count)
 }
 
 #[cfg(test)]

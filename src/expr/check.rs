@@ -415,9 +415,7 @@ impl<'a> Checker<'a> {
                     return Typed::Wrong;
                 }
                 return Typed::Test(match (&l, &r) {
-                    (Num::Const(a), Num::Const(b)) => {
-                        Node::Const((!a.is_nan() && !b.is_nan()).then(|| op.holds(*a, *b)))
-                    }
+                    (Num::Const(a), Num::Const(b)) => Node::Const(Some(op.holds(*a, *b))),
                     (Num::Const(_), _) => Node::Compare { op: op.mirrored(), left: r, right: l },
                     _ => Node::Compare { op, left: l, right: r },
                 });
@@ -905,10 +903,11 @@ fn flat(node: Node) -> Node {
     if and { Node::And(parts) } else { Node::Or(parts) }
 }
 
-/// An operation on two numbers, done at once when both are literal.
+/// An operation on two numbers, done at once when both are literal and there is a result.
 pub(super) fn binary(op: Arith, left: Num, right: Num) -> Num {
     match (&left, &right) {
-        (Num::Const(a), Num::Const(b)) => Num::Const(op.apply(*a, *b)),
+        // Absent stays an operation: NaN would make equal programs differ.
+        (Num::Const(a), Num::Const(b)) if !op.apply(*a, *b).is_nan() => Num::Const(op.apply(*a, *b)),
         _ => Num::Arith { op, left: Box::new(left), right: Box::new(right) },
     }
 }

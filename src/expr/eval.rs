@@ -142,12 +142,8 @@ impl Num {
                 .money(*field)
                 .and_then(|m| rates.convert(m, *currency))
                 .map_or(f64::NAN, |m| m.major()),
-            Num::Hour { time, zone } => {
-                local(time.value(row), zone).map_or(f64::NAN, |t| (t.rem_euclid(DAY) / HOUR) as f64)
-            }
-            // The epoch was a Thursday.
-            Num::Weekday { time, zone } => local(time.value(row), zone)
-                .map_or(f64::NAN, |t| (t.div_euclid(DAY) + 3).rem_euclid(7) as f64),
+            Num::Hour { time, zone } => local(time.value(row), zone).map_or(f64::NAN, hour_of),
+            Num::Weekday { time, zone } => local(time.value(row), zone).map_or(f64::NAN, weekday_of),
             Num::DistanceKm(four) => distance_km(four.each_ref().map(|n| n.value(row))),
             Num::SumItems(inner) => {
                 let items = row.payment.items();
@@ -170,6 +166,15 @@ pub(super) fn least(a: f64, b: f64) -> f64 {
 /// The greater; absent when either is.
 pub(super) fn greatest(a: f64, b: f64) -> f64 {
     if a.is_nan() || a > b { a } else { b }
+}
+
+pub(super) fn hour_of(local: i64) -> f64 {
+    (local.rem_euclid(DAY) / HOUR) as f64
+}
+
+/// Monday is 0; the epoch was a Thursday.
+pub(super) fn weekday_of(local: i64) -> f64 {
+    (local.div_euclid(DAY) + 3).rem_euclid(7) as f64
 }
 
 /// Microseconds on the zone's own clock.

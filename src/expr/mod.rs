@@ -64,6 +64,7 @@ impl<'a> Facts<'a> {
 pub struct Test {
     root: Node,
     text: String,
+    inputs: Inputs,
 }
 
 impl Test {
@@ -77,9 +78,14 @@ impl Test {
         let mut checker = Checker::new(scope, text);
         let root = checker.test(&expr);
         match (root, checker.finish()) {
-            (Some(root), wrong) if wrong.is_empty() => Ok(Test { root, text: expr.to_string() }),
+            (Some(root), wrong) if wrong.is_empty() => Ok(Test::new(root, expr.to_string())),
             (_, wrong) => Err(wrong),
         }
+    }
+
+    fn new(root: Node, text: String) -> Test {
+        let inputs = Inputs::of(&root);
+        Test { root, text, inputs }
     }
 
     /// Whether it holds; `None` is unknown, because something is absent.
@@ -88,7 +94,8 @@ impl Test {
     }
 
     /// Whether it holds for each row of some columns; the same answers as one by one.
-    pub fn holds_all(&self, columns: &Columns<'_>, out: &mut Vec<Option<bool>>) {
+    pub fn holds_all(&self, columns: &mut Columns<'_>, out: &mut Vec<Option<bool>>) {
+        columns.make(&self.inputs);
         columns.holds(&self.root, out);
     }
 
@@ -96,8 +103,9 @@ impl Test {
         &self.root
     }
 
+    /// What it reads, itself; what its aggregates read is in the plan.
     pub(crate) fn inputs(&self) -> Inputs {
-        Inputs::of(&self.root)
+        self.inputs.clone()
     }
 }
 
@@ -128,6 +136,7 @@ impl fmt::Display for Test {
 pub struct Number {
     root: Num,
     text: String,
+    inputs: Inputs,
 }
 
 impl Number {
@@ -140,7 +149,11 @@ impl Number {
         let mut checker = Checker::new(scope, text);
         let root = checker.input(&expr);
         match (root, checker.finish()) {
-            (Some(root), wrong) if wrong.is_empty() => Ok(Number { root, text: expr.to_string() }),
+            (Some(root), wrong) if wrong.is_empty() => {
+                let mut inputs = Inputs::default();
+                inputs.add_num(&root);
+                Ok(Number { root, text: expr.to_string(), inputs })
+            }
             (_, wrong) => Err(wrong),
         }
     }
@@ -151,7 +164,8 @@ impl Number {
     }
 
     /// The number of each row of some columns, NaN where absent; the same as one by one.
-    pub fn values(&self, columns: &Columns<'_>, out: &mut Vec<f64>) {
+    pub fn values(&self, columns: &mut Columns<'_>, out: &mut Vec<f64>) {
+        columns.make(&self.inputs);
         columns.values(&self.root, out);
     }
 

@@ -263,7 +263,7 @@ impl Checker<'_> {
                 self.in_where = false;
                 self.in_items = in_items;
                 let Some(root) = node else { return false };
-                aggregate.filter = self.scope.filter(Test { root, text: condition.to_string() });
+                aggregate.filter = self.scope.filter(Test::new(root, condition.to_string()));
                 if aggregate.filter.is_some() {
                     return true;
                 }

@@ -119,10 +119,9 @@ impl Builder {
                 if !literals.is_empty() {
                     index.masks[uses + c / 64] |= 1 << (c % 64);
                 }
-                let masks = index.masks[table..].chunks_exact_mut(words);
-                for (class, mask) in masks.enumerate() {
+                for class in 0..classes {
                     if literals.iter().all(|(atom, want)| truths[*atom][class] == Some(*want)) {
-                        mask[c / 64] |= 1 << (c % 64);
+                        index.masks[table + class * words + c / 64] |= 1 << (c % 64);
                     }
                 }
             }
