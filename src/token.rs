@@ -160,7 +160,6 @@ pub(crate) fn next_pan(text: &str, from: usize) -> Option<Range<usize>> {
     if bytes[from..].iter().filter(|b| b.is_ascii_digit()).count() < PAN_DIGITS_MIN {
         return None;
     }
-    let joins = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'+'));
     let mut at = from;
     while at < bytes.len() {
         if !bytes[at].is_ascii_digit() {
@@ -171,22 +170,57 @@ pub(crate) fn next_pan(text: &str, from: usize) -> Option<Range<usize>> {
         while at < bytes.len() && matches!(bytes[at], b'0'..=b'9' | b' ' | b'-') {
             at += 1;
         }
-        let mut end = at;
-        while !bytes[end - 1].is_ascii_digit() {
-            end -= 1;
-        }
-        let mut digits = [0u8; PAN_DIGITS_MAX];
-        let before = |n: usize| start.checked_sub(n).and_then(|i| bytes.get(i));
-        // The decimals of a number, such as a latitude, are none either.
-        let decimals = before(1) == Some(&b'.') && before(2).is_some_and(u8::is_ascii_digit);
-        let free = !decimals && !joins(before(1)) && !joins(bytes.get(end));
-        let found = free && pan_digits(&text[start..end], &mut digits).is_some();
-        digits.zeroize();
-        if found {
-            return Some(start..end);
+        if let Some(found) = pan_in_run(text, start..at) {
+            return Some(found);
         }
     }
     None
+}
+
+/// The first card number among the groups of digits of a run. Other digits may stand beside it, such
+/// as the month and year that it expires; of several readings the longest is taken.
+fn pan_in_run(text: &str, run: Range<usize>) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let joins = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'+'));
+    let ends_group = |at: usize| at + 1 >= run.end || !bytes[at + 1].is_ascii_digit();
+    let mut start = run.start;
+    while start < run.end {
+        let before = |n: usize| start.checked_sub(n).and_then(|i| bytes.get(i));
+        // The decimals of a number, such as a latitude, are no card number.
+        let decimals = before(1) == Some(&b'.') && before(2).is_some_and(u8::is_ascii_digit);
+        let mut found = None;
+        if !decimals && !joins(before(1)) {
+            let mut digits = 0;
+            for at in start..run.end {
+                digits += usize::from(bytes[at].is_ascii_digit());
+                if digits > PAN_DIGITS_MAX {
+                    break;
+                }
+                let whole = bytes[at].is_ascii_digit() && ends_group(at) && !joins(bytes.get(at + 1));
+                if whole && digits >= PAN_DIGITS_MIN && is_pan(&text[start..at + 1]) {
+                    found = Some(start..at + 1);
+                }
+            }
+        }
+        if found.is_some() {
+            return found;
+        }
+        // On to the next group.
+        while start < run.end && bytes[start].is_ascii_digit() {
+            start += 1;
+        }
+        while start < run.end && !bytes[start].is_ascii_digit() {
+            start += 1;
+        }
+    }
+    None
+}
+
+fn is_pan(text: &str) -> bool {
+    let mut digits = [0u8; PAN_DIGITS_MAX];
+    let found = pan_digits(text, &mut digits).is_some();
+    digits.zeroize();
+    found
 }
 
 /// The digits of the card number that `text` is, and how many; `None` when it is not one.
@@ -251,6 +285,29 @@ mod tests {
             "0000000000000000",
         ] {
             assert!(!contains_pan(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn other_digits_beside_a_card_number_do_not_hide_it() {
+        for text in [
+            "4111111111111111 12/27",
+            "1 4111111111111111",
+            "4111 1111 1111 1111 1227 123x",
+            "x 77 5555555555554444-9 y",
+        ] {
+            let shown = redact(text);
+            // Neighbouring groups may go with it, where all digits together are a number too.
+            assert!(shown.contains("[card number]"), "{shown}");
+            assert!(
+                !shown.contains("1111 1111") && !shown.contains("1111111") && !shown.contains("5555555"),
+                "{shown}"
+            );
+        }
+        for text in
+            ["2026-11-23 00:30:00", "00000000-0000-0000-0000", "198.51.100.1 203.0.113.77", "12 34 56 78"]
+        {
+            assert!(!contains_pan(text), "{text}");
         }
     }
 
