@@ -62,7 +62,6 @@ fn rules(c: &mut Criterion) {
     });
     group.finish();
     let mut group = c.benchmark_group("rules/load 50 rules");
-    group.bench_function("compile and index", |b| b.iter(|| support::rules50::load().map(|w| w.tests.len())));
     group.bench_function("index", |b| b.iter(|| RuleIndex::new(&work.tests.iter().collect::<Vec<_>>())));
     group.finish();
 }

@@ -50,17 +50,18 @@ fn random(state: &mut u64) -> u64 {
     *state >> 33
 }
 
-/// Payments 40 ms apart, for ever; entities drawn from pools of these sizes.
+/// Payments a step apart, for ever; entities drawn from pools of these sizes.
 struct Stream {
     schema: Schema,
     pools: [u64; 5],
+    step: i64,
     state: u64,
     count: i64,
 }
 
 impl Stream {
-    fn new(pools: [u64; 5]) -> Stream {
-        Stream { schema: Schema::standard(), pools, state: 7, count: 0 }
+    fn new(pools: [u64; 5], step: i64) -> Stream {
+        Stream { schema: Schema::standard(), pools, step, state: 7, count: 0 }
     }
 
     fn payment(&mut self) -> Payment {
@@ -68,7 +69,7 @@ impl Stream {
         let mut payment = Payment::new(schema);
         let mut set = |id, value: Value<'_>| payment.set(schema, id, value).unwrap();
         let [card, account, device, ip, merchant] = self.pools.map(|p| random(&mut self.state) % p);
-        let at = NOW + self.count * 40_000;
+        let at = NOW + self.count * self.step;
         set(field::ID, Value::Token(&format!("p{}", self.count)));
         set(field::AT, Value::Timestamp(Timestamp::from_micros(at).unwrap()));
         set(field::CARD, Value::Token(&format!("tok_{card:x}")));
@@ -148,19 +149,21 @@ fn deques() -> Deques {
     Deques { schema: Schema::standard(), plan: plan(), past: HashMap::new() }
 }
 
-/// Few enough to stay in the cache, a dozen or so events of each in the windows.
-const HOT: [u64; 5] = [4_000, 4_000, 4_000, 4_000, 400];
+/// Few enough to stay in the cache; 10 s apart, so that each has about 9 events a day.
+const HOT: [u64; 5] = [1_000; 5];
+/// So few that each has thousands of events in its windows.
+const BUSY: [u64; 5] = [50; 5];
 /// 1.5 million of them live after 1.5 million payments.
 const COLD: [u64; 5] = [500_000, 500_000, 400_000, 300_000, 2_000];
 /// Payments of one call of `observe_all`.
 const CHUNK: usize = 4_096;
 
-fn run(c: &mut Criterion, name: &str, warm: usize, pools: [u64; 5]) {
+fn run(c: &mut Criterion, name: &str, warm: usize, pools: [u64; 5], step: i64) {
     let mut activity = [0.0; 12];
     let mut group = c.benchmark_group(name);
     group.sample_size(10).throughput(Throughput::Elements(1));
 
-    let (store, mut stream) = (velocity(), Stream::new(pools));
+    let (store, mut stream) = (velocity(), Stream::new(pools, step));
     for _ in 0..warm {
         store.observe(&stream.payment(), 0, &mut activity);
     }
@@ -189,7 +192,7 @@ fn run(c: &mut Criterion, name: &str, warm: usize, pools: [u64; 5]) {
     }
     drop(store);
 
-    let (mut naive, mut stream) = (deques(), Stream::new(pools));
+    let (mut naive, mut stream) = (deques(), Stream::new(pools, step));
     (0..warm).for_each(|_| naive.observe(&stream.payment(), &mut activity));
     group.bench_function("deques", |b| {
         b.iter_custom(|n| stream.time(n, |p| naive.observe(black_box(p), &mut activity)));
@@ -199,7 +202,7 @@ fn run(c: &mut Criterion, name: &str, warm: usize, pools: [u64; 5]) {
 
 fn single_events() {
     let store = velocity();
-    let mut stream = Stream::new([u64::MAX; 5]);
+    let mut stream = Stream::new([u64::MAX; 5], 1);
     for _ in 0..300_000 {
         store.observe(&stream.payment(), 0, &mut [0.0; 12]);
     }
@@ -208,8 +211,9 @@ fn single_events() {
 
 fn bench(c: &mut Criterion) {
     single_events();
-    run(c, "velocity, hot", 100_000, HOT);
-    run(c, "velocity, 1.5 M entities", 1_500_000, COLD);
+    run(c, "velocity, hot", 100_000, HOT, 10_000_000);
+    run(c, "velocity, busy", 200_000, BUSY, 1_000_000);
+    run(c, "velocity, 1.5 M entities", 1_500_000, COLD, 40_000);
 }
 
 criterion_group! {

@@ -217,11 +217,14 @@ impl Pipeline {
             None => Vec::new(),
         };
         if !wrong.is_empty() {
+            wrong.sort_by(|a, b| (a.path(), a.place()).cmp(&(b.path(), b.place())));
             return Err(wrong.into());
         }
 
         let mut hash = Sha256::new();
-        for part in sources.iter().flat_map(|(path, text)| [file_name(path), text.as_str()]) {
+        lists.write_digest(&mut |bytes| hash.update(bytes));
+        let texts = sources.iter().filter(|(path, _)| !is_list(path));
+        for part in texts.flat_map(|(path, text)| [file_name(path), text.as_str()]) {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }

@@ -170,7 +170,9 @@ pub(crate) fn next_pan(text: &str, from: usize) -> Option<Range<usize>> {
         while at < bytes.len() && matches!(bytes[at], b'0'..=b'9' | b' ' | b'-') {
             at += 1;
         }
-        if let Some(found) = pan_in_run(text, start..at) {
+        if at - start >= PAN_DIGITS_MIN
+            && let Some(found) = pan_in_run(text, start..at)
+        {
             return Some(found);
         }
     }
@@ -257,7 +259,7 @@ fn pan_digits(text: &str, digits: &mut [u8; PAN_DIGITS_MAX]) -> Option<usize> {
             (d, _) => d * 2 / 10 + d * 2 % 10,
         })
         .sum();
-    (sum % 10 == 0).then_some(count)
+    sum.is_multiple_of(10).then_some(count)
 }
 
 #[cfg(test)]

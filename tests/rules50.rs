@@ -32,6 +32,6 @@ fn hits_are_those_of_the_abstract_syntax() {
         assert_eq!(by_tree, expected, "payment {row}");
         hits += expected.len();
     }
-    assert_eq!(work.texts.len(), 50);
+    assert_eq!(work.asts.len(), 50);
     assert!(hits > 1000, "{hits} hits");
 }

@@ -9,7 +9,6 @@ use tollgate::{Country, Currency, Kind, Lists, Payment, Rates, Schema, Scope, Te
 /// The rules as abstract syntax and as ours, and the payments as JSON and as ours.
 pub struct Rules50 {
     pub asts: Vec<Json>,
-    pub texts: Vec<String>,
     pub tests: Vec<Test>,
     pub json: Vec<Json>,
     pub payments: Vec<Payment>,
@@ -35,12 +34,12 @@ pub fn load() -> Option<Rules50> {
     let rates = Arc::new(Rates::only(Currency::parse("USD").unwrap()));
     let mut scope = Scope::new(schema.clone(), Arc::new(Lists::default()), rates);
     let asts: Vec<Json> = rules["rules"].as_array()?.iter().map(|r| r["ast"].clone()).collect();
-    let texts: Vec<String> = asts.iter().map(text).collect();
-    let tests =
-        texts.iter().map(|t| Test::compile(t, &mut scope).unwrap_or_else(|e| panic!("{t}: {e:?}"))).collect();
+    let compile =
+        |ast| Test::compile(&text(ast), &mut scope).unwrap_or_else(|e| panic!("{}: {e:?}", text(ast)));
+    let tests = asts.iter().map(compile).collect();
     let json = payments.as_array()?.clone();
     let payments = json.iter().map(|p| payment(&schema, p)).collect();
-    Some(Rules50 { asts, texts, tests, json, payments })
+    Some(Rules50 { asts, tests, json, payments })
 }
 
 fn schema(attributes: &Json) -> Schema {

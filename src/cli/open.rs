@@ -5,9 +5,14 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::batch::{self, Work};
 use crate::codec::{Format, Reader, Settings};
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::pipeline::{Options, Pipeline};
+use crate::report::output::Output;
+use crate::report::progress::Progress;
+use crate::report::summary::Summary;
 use crate::schema::Schema;
 use crate::token::TokenKey;
 
@@ -94,16 +99,39 @@ impl InputArgs {
     }
 }
 
-/// Runs `work` on a pool of this many threads (all cores when not said).
-pub(super) fn on_threads<T: Send>(
-    threads: Option<usize>,
-    work: impl FnOnce() -> Result<T, Error> + Send,
-) -> Result<T, Error> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.unwrap_or(0))
-        .build()
-        .map_err(|e| Error::new(e.to_string()))?;
-    pool.install(work)
+#[derive(Args)]
+pub(super) struct RunArgs {
+    /// Threads that score [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+
+    /// Print the run's figures as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl RunArgs {
+    /// Takes the input's payments through the engine, with a progress bar, and closes the output.
+    pub(super) fn run(
+        &self,
+        engine: &Engine,
+        input: &InputArgs,
+        work: Work,
+        mut output: Output,
+    ) -> Result<Summary, Error> {
+        let readers = input.open(engine.pipeline().schema())?;
+        let progress = Progress::new(readers.iter().map(Reader::total_bytes).sum());
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads.map_or(0, usize::from))
+            .build()
+            .map_err(|e| Error::new(e.to_string()))?;
+        let tally =
+            pool.install(|| batch::run(engine, readers, work, input.max_rejects, &mut output, &progress));
+        progress.finish();
+        let tally = tally?;
+        output.finish()?;
+        Ok(Summary::new(&tally, engine))
+    }
 }
 
 /// Reads a format's name.

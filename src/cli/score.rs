@@ -2,15 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::batch::{self, Work};
-use crate::cli::open::{InputArgs, RulesArgs, on_threads};
+use crate::batch::Work;
+use crate::cli::open::{InputArgs, RulesArgs, RunArgs};
 use crate::cli::{exit, print_json};
 use crate::codec::Format;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::report::output::{Destination, Output};
-use crate::report::progress::Progress;
-use crate::report::summary::Summary;
 
 /// Score payments from files or standard input
 ///
@@ -39,33 +37,19 @@ pub(super) struct Args {
     #[arg(long, value_name = "FORMAT", value_parser = crate::cli::open::format)]
     to: Option<Format>,
 
-    /// Threads that score [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    threads: Option<u16>,
-
-    /// Print the summary as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    run: RunArgs,
 }
 
 pub(super) fn run(args: Args) -> Result<u8, Error> {
     let engine = Engine::new(args.rules.open()?);
-    let pipeline = engine.pipeline();
-    let readers = args.input.open(pipeline.schema())?;
-    let progress = Progress::new(readers.iter().map(crate::codec::Reader::total_bytes).sum());
     let destination =
         Destination { out: args.out.clone(), format: args.to, rejects: args.input.rejects.clone() };
-    let mut output = Output::decisions(&destination, pipeline.clone())?;
-    let tally = on_threads(args.threads.map(usize::from), || {
-        batch::run(&engine, readers, Work::Score, args.input.max_rejects, &mut output, &progress)
-    });
-    progress.finish();
-    let tally = tally?;
-    output.finish()?;
-    let summary = Summary::new(&tally, &engine);
+    let output = Output::decisions(&destination, engine.pipeline())?;
+    let summary = args.run.run(&engine, &args.input, Work::Score, output)?;
     // Decisions and summary must not mix on one stream.
     let stdout_taken = args.out.as_ref().is_some_and(|o| o.as_os_str() == "-");
-    match (args.json, stdout_taken) {
+    match (args.run.json, stdout_taken) {
         (true, false) => print_json(&summary)?,
         (true, true) => {
             eprintln!("{}", serde_json::to_string(&summary).map_err(|e| Error::new(e.to_string()))?)

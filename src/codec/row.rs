@@ -3,6 +3,9 @@
 //! Every format comes through here, so that a value means the same whichever file it came in. The
 //! amount waits until the row's end, because its currency may come after it.
 
+// Only columnar files bring numbers that are no text.
+#![cfg_attr(not(feature = "columnar"), allow(dead_code))]
+
 use arrayvec::ArrayString;
 
 use super::names::{Target, sources};
@@ -25,6 +28,8 @@ pub(super) struct Row {
     currency: Option<Currency>,
 }
 
+// Only columnar files hold numbers that aren't text.
+#[cfg_attr(not(feature = "columnar"), allow(dead_code))]
 #[derive(Debug, Default)]
 enum Amount {
     #[default]
@@ -153,6 +158,7 @@ impl Row {
     }
 
     /// A value that came as a whole number.
+    #[cfg(feature = "columnar")]
     pub fn integer(&mut self, schema: &Schema, payment: &mut Payment, target: &Target, number: i64) -> Done {
         if !target.values.is_empty() || !matches!(target.kind, Kind::Money | Kind::Number) {
             return self.text(schema, payment, target, itoa::Buffer::new().format(number));
@@ -169,6 +175,7 @@ impl Row {
     }
 
     /// A value that came as a binary float.
+    #[cfg(feature = "columnar")]
     pub fn float(&mut self, schema: &Schema, payment: &mut Payment, target: &Target, number: f64) -> Done {
         if !number.is_finite() {
             return Err(wrong(format!("{number} is not a finite number; leave it empty if it is unknown")));

@@ -1,5 +1,8 @@
 //! Rows of a table, written down in memory; a thread may fill one while another is being saved.
 
+// Without columnar files a sheet's body is always text.
+#![cfg_attr(not(feature = "columnar"), allow(irrefutable_let_patterns))]
+
 use std::sync::Arc;
 
 use super::Format;

@@ -110,16 +110,6 @@ impl Example {
         }
         rule.when.holds(Facts { payment: &self.payment, activity: &activity })
     }
-
-    /// The payment and its velocity values, for measuring what a rule costs.
-    pub(crate) fn facts<'a>(&'a self, activity: &'a mut Vec<f64>, aggregates: usize) -> Facts<'a> {
-        activity.clear();
-        activity.resize(aggregates, f64::NAN);
-        for &(i, value) in &self.values {
-            activity[i] = value;
-        }
-        Facts { payment: &self.payment, activity }
-    }
 }
 
 fn aggregate(

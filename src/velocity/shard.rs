@@ -132,7 +132,9 @@ impl Shard {
             return (read(kind, None, None, moment, known, activity), None);
         };
         let mut block = store.table.block(id);
-        if block.side() == NO_SIDE && block.len() > SCAN_MAX {
+        // More events than a scan should see, and they are not just old ones that await room.
+        let many = block.len().checked_sub(SCAN_MAX + 1);
+        if block.side() == NO_SIDE && many.is_some_and(|i| block.time(i) >= moment.at - kind.reach) {
             store.give_side(kind, id);
             block = store.table.block(id);
         }

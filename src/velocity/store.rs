@@ -126,6 +126,15 @@ struct Prepared {
 }
 
 impl Prepared {
+    /// Filled in place: the room for the most columns is too large to be moved about.
+    fn new(velocity: &Velocity, payment: &Payment, filters: u32) -> Prepared {
+        let mut prepared =
+            Prepared { head: Head::new(payment, filters), columns: ArrayVec::new(), keys: ArrayVec::new() };
+        prepared.keys.extend(velocity.keys(payment));
+        prepared.columns.extend(velocity.columns(payment, &mut prepared.head.degraded));
+        prepared
+    }
+
     fn moment(&self) -> Moment<'_> {
         Moment { at: self.head.at, flags: self.head.flags, columns: &self.columns }
     }
@@ -152,20 +161,20 @@ impl Velocity {
     /// then records it. Bit i of `filters` says that the i-th `where` condition holds for it. NaN is
     /// absent: the payment lacks the entity, or what would be needed to know isn't there any more.
     pub fn observe(&self, payment: &Payment, filters: u32, activity: &mut [f64]) -> Degraded {
-        let prepared = self.prepare(payment, filters);
+        let prepared = Prepared::new(self, payment, filters);
         self.visit(&prepared, activity, true)
     }
 
     /// The values that [`Velocity::observe`] would give; nothing is recorded.
     pub fn peek(&self, payment: &Payment, filters: u32, activity: &mut [f64]) -> Degraded {
-        let prepared = self.prepare(payment, filters);
+        let prepared = Prepared::new(self, payment, filters);
         self.visit(&prepared, activity, false)
     }
 
     /// Sets what became of a payment that was observed, in each of its entities whose statuses are
     /// asked for. False when it is no longer there in one of them.
     pub fn settle(&self, payment: &Payment, status: Status) -> bool {
-        let prepared = self.prepare(payment, 0);
+        let prepared = Prepared::new(self, payment, 0);
         let mut guards = self.lock(&prepared);
         let mut all = true;
         for (k, (kind, key)) in self.layout.kinds.iter().zip(&prepared.keys).enumerate() {
@@ -221,12 +230,6 @@ impl Velocity {
     /// Memory of what is remembered, in bytes.
     pub fn bytes(&self) -> usize {
         self.shards.iter().map(|s| s.lock().bytes() + size_of::<CachePadded<Mutex<Shard>>>()).sum()
-    }
-
-    fn prepare(&self, payment: &Payment, filters: u32) -> Prepared {
-        let mut head = Head::new(payment, filters);
-        let columns = self.columns(payment, &mut head.degraded).collect();
-        Prepared { head, columns, keys: self.keys(payment).collect() }
     }
 
     /// The key of each kind's entity.

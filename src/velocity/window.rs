@@ -10,7 +10,7 @@ use super::layout::{EntityLayout, Measure, Window};
 use super::running::Side;
 use super::totals::Totals;
 
-/// Entities with more events than this keep running totals; the others are read through.
+/// Entities with more events than this within reach keep running totals; the others are read through.
 pub(super) const SCAN_MAX: usize = 24;
 
 /// The payment as its entities see it: its time, its flags and its columns.
@@ -156,7 +156,7 @@ fn scan(
     to: i64,
     moment: Moment<'_>,
 ) -> (Totals, bool) {
-    debug_assert!(window.cells.contains(&cell) && block.len() <= SCAN_MAX);
+    debug_assert!(window.cells.contains(&cell));
     let cell = &kind.cells[cell];
     let mut totals = Totals::NONE;
     let mut keys: ArrayVec<u64, SCAN_MAX> = ArrayVec::new();

@@ -119,9 +119,10 @@ impl Builder {
                 if !literals.is_empty() {
                     index.masks[uses + c / 64] |= 1 << (c % 64);
                 }
-                for class in 0..classes {
+                let masks = index.masks[table..].chunks_exact_mut(words);
+                for (class, mask) in masks.enumerate() {
                     if literals.iter().all(|(atom, want)| truths[*atom][class] == Some(*want)) {
-                        index.masks[table + class * words + c / 64] |= 1 << (c % 64);
+                        mask[c / 64] |= 1 << (c % 64);
                     }
                 }
             }
