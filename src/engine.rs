@@ -49,6 +49,39 @@ struct State {
     velocity: Arc<Velocity>,
 }
 
+impl State {
+    /// Observes the events in order and returns the activity of each payment scored, row by row.
+    fn activity<'a>(&self, events: &[Event<'a>]) -> (Vec<Op<'a>>, Vec<f64>, Vec<Degraded>) {
+        let State { pipeline, velocity } = self;
+        let rows = events.iter().filter(|e| matches!(e, Event::Score(_))).count();
+        let ops: Vec<Op<'a>> = events
+            .par_iter()
+            .with_min_len(ROWS_PER_TASK)
+            .map(|event| match *event {
+                Event::Score(payment) => Op::Observe { payment, filters: pipeline.filters(payment) },
+                Event::Settle(payment, status) => Op::Settle { payment, status },
+            })
+            .collect();
+        let mut activity = vec![f64::NAN; rows * pipeline.plan().aggregates().len()];
+        let mut degraded = vec![Degraded::NONE; rows];
+        velocity.observe_all(&ops, &mut activity, &mut degraded, rayon::current_num_threads());
+        (ops, activity, degraded)
+    }
+
+    /// The decision about a payment, whose activity `ask` reads from the velocity store.
+    fn decide(
+        &self,
+        payment: &Payment,
+        ask: impl FnOnce(&Velocity, &Payment, u32, &mut [f64]) -> Degraded,
+    ) -> Decision {
+        let State { pipeline, velocity } = self;
+        with_activity(pipeline.plan().aggregates().len(), |activity| {
+            let degraded = ask(velocity, payment, pipeline.filters(payment), activity);
+            pipeline.decide(Facts { payment, activity }, degraded)
+        })
+    }
+}
+
 thread_local! {
     /// Each thread's room for one payment's activity, so that scoring does not allocate.
     static ACTIVITY: Cell<Vec<f64>> = const { Cell::new(Vec::new()) };
@@ -94,22 +127,12 @@ impl Engine {
     /// Decides about the payment with what was known before it, then remembers it. Cannot fail,
     /// does no I/O, reads no clock, allocates nothing once warm.
     pub fn score(&self, payment: &Payment) -> Decision {
-        let state = self.state.load();
-        let State { pipeline, velocity } = &**state;
-        with_activity(pipeline.plan().aggregates().len(), |activity| {
-            let degraded = velocity.observe(payment, pipeline.filters(payment), activity);
-            pipeline.decide(Facts { payment, activity }, degraded)
-        })
+        self.state.load().decide(payment, Velocity::observe)
     }
 
     /// The decision that [`Engine::score`] would give; remembers nothing.
     pub fn preview(&self, payment: &Payment) -> Decision {
-        let state = self.state.load();
-        let State { pipeline, velocity } = &**state;
-        with_activity(pipeline.plan().aggregates().len(), |activity| {
-            let degraded = velocity.peek(payment, pipeline.filters(payment), activity);
-            pipeline.decide(Facts { payment, activity }, degraded)
-        })
+        self.state.load().decide(payment, Velocity::peek)
     }
 
     /// Scores payments in order, on all threads of the current rayon pool; appends the same
@@ -124,11 +147,8 @@ impl Engine {
     pub fn run(&self, events: &[Event<'_>], out: &mut Vec<Decision>) {
         let state = self.state.load();
         let pipeline = &state.pipeline;
-        let scored = |e: &Event<'_>| matches!(e, Event::Score(_));
-        let rows = events.iter().filter(|e| scored(e)).count();
-        let (ops, activity, degraded) = self.activity(&state, events, rows);
+        let (ops, activity, degraded) = state.activity(events);
         let width = pipeline.plan().aggregates().len();
-        debug_assert_eq!(activity.len(), rows * width);
         let facts: Vec<Facts<'_>> = ops
             .iter()
             .filter_map(|op| match op {
@@ -139,39 +159,16 @@ impl Engine {
             .map(|(row, payment)| Facts { payment, activity: &activity[row * width..(row + 1) * width] })
             .collect();
         let before = out.len();
-        out.resize(before + rows, Decision::NONE);
+        out.resize(before + facts.len(), Decision::NONE);
         let tasks = out[before..].par_chunks_mut(ROWS_PER_TASK);
         let rows = facts.par_chunks(ROWS_PER_TASK).zip(degraded.par_chunks(ROWS_PER_TASK));
         tasks.zip(rows).for_each(|(out, (facts, degraded))| pipeline.decide_all(facts, degraded, out));
     }
 
-    /// Observes the events in order and returns the activity of each payment scored, row by row.
-    fn activity<'a>(
-        &self,
-        state: &State,
-        events: &[Event<'a>],
-        rows: usize,
-    ) -> (Vec<Op<'a>>, Vec<f64>, Vec<Degraded>) {
-        let State { pipeline, velocity } = state;
-        let ops: Vec<Op<'a>> = events
-            .par_iter()
-            .with_min_len(ROWS_PER_TASK)
-            .map(|event| match *event {
-                Event::Score(payment) => Op::Observe { payment, filters: pipeline.filters(payment) },
-                Event::Settle(payment, status) => Op::Settle { payment, status },
-            })
-            .collect();
-        let mut activity = vec![f64::NAN; rows * pipeline.plan().aggregates().len()];
-        let mut degraded = vec![Degraded::NONE; rows];
-        velocity.observe_all(&ops, &mut activity, &mut degraded, rayon::current_num_threads());
-        (ops, activity, degraded)
-    }
-
     /// Observes the events in order and gives each scored payment's velocity values, row by row, in
     /// the order of the pipeline's plan: what `features` writes.
     pub fn observe(&self, events: &[Event<'_>]) -> Vec<f64> {
-        let rows = events.iter().filter(|e| matches!(e, Event::Score(_))).count();
-        self.activity(&self.state.load(), events, rows).1
+        self.state.load().activity(events).1
     }
 
     /// Tells what became of a payment that was scored: velocity and the stages learn it. False when

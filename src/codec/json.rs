@@ -201,38 +201,66 @@ impl<'a, 'c> Parser<'a, 'c> {
         error
     }
 
+    /// Whether a list or object ends here, without anything (more) in it.
+    #[inline]
+    fn closes(&mut self, close: u8) -> bool {
+        self.space();
+        let closes = self.byte() == Some(close);
+        self.at += usize::from(closes);
+        closes
+    }
+
+    /// After an element: whether another follows. `expected` says what is missing when neither a
+    /// comma nor the end does.
+    #[inline]
+    fn goes_on(&mut self, close: u8, expected: &str) -> Result<bool, Box<RowError>> {
+        if self.closes(close) {
+            return Ok(false);
+        }
+        if self.byte() != Some(b',') {
+            return Err(self.here(expected));
+        }
+        self.at += 1;
+        Ok(true)
+    }
+
+    /// What stands between a field's name and its value.
+    #[inline]
+    fn colon(&mut self) -> Done {
+        self.space();
+        if self.byte() != Some(b':') {
+            return Err(self.here("`:` is expected after a field's name"));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn count_field(&mut self) -> Done {
+        self.fields += 1;
+        if self.fields > self.cx.settings.fields_max {
+            return Err(self.here(&format!("more than {} fields", self.cx.settings.fields_max)));
+        }
+        Ok(())
+    }
+
     /// The fields of an object, after its `{`. Names begin with what `path` holds up to `prefix`.
     fn object(&mut self, depth: usize, prefix: usize) -> Done {
         if depth >= self.cx.settings.depth_max {
             return Err(self.here(&format!("nested deeper than {} levels", self.cx.settings.depth_max)));
         }
-        self.space();
-        if self.byte() == Some(b'}') {
-            self.at += 1;
+        if self.closes(b'}') {
             return Ok(());
         }
         loop {
             self.space();
             let start = self.at;
             let (raw, escaped) = self.string("a field name in quotes is expected")?;
-            self.space();
-            if self.byte() != Some(b':') {
-                return Err(self.here("`:` is expected after a field's name"));
-            }
-            self.at += 1;
-            self.fields += 1;
-            if self.fields > self.cx.settings.fields_max {
-                return Err(self.here(&format!("more than {} fields", self.cx.settings.fields_max)));
-            }
+            self.colon()?;
+            self.count_field()?;
             self.field(raw, escaped, start, depth, prefix)?;
-            self.space();
-            match self.byte() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                _ => return Err(self.here("`,` or `}` is expected")),
+            if !self.goes_on(b'}', "`,` or `}` is expected")? {
+                return Ok(());
             }
         }
     }
@@ -396,30 +424,18 @@ impl<'a, 'c> Parser<'a, 'c> {
             Some(open @ (b'{' | b'[')) => {
                 let close = if open == b'{' { b'}' } else { b']' };
                 self.at += 1;
-                self.space();
-                if self.byte() == Some(close) {
-                    self.at += 1;
+                if self.closes(close) {
                     return Ok(());
                 }
                 loop {
                     if open == b'{' {
                         self.space();
                         self.skip_string("a field name in quotes is expected")?;
-                        self.space();
-                        if self.byte() != Some(b':') {
-                            return Err(self.here("`:` is expected after a field's name"));
-                        }
-                        self.at += 1;
+                        self.colon()?;
                     }
                     self.skip(depth + 1)?;
-                    self.space();
-                    match self.byte() {
-                        Some(b',') => self.at += 1,
-                        Some(b) if b == close => {
-                            self.at += 1;
-                            return Ok(());
-                        }
-                        _ => return Err(self.here("`,` or the end of a list or object is expected")),
+                    if !self.goes_on(close, "`,` or the end of a list or object is expected")? {
+                        return Ok(());
                     }
                 }
             }
@@ -441,9 +457,7 @@ impl<'a, 'c> Parser<'a, 'c> {
             Some(_) => return Err(self.about(wrong("a list of objects is expected"), name, self.at)),
             None => return Err(self.here("")),
         }
-        self.space();
-        if self.byte() == Some(b']') {
-            self.at += 1;
+        if self.closes(b']') {
             return Ok(());
         }
         loop {
@@ -455,14 +469,8 @@ impl<'a, 'c> Parser<'a, 'c> {
                 ));
             }
             self.item(depth + 1).map_err(|e| self.about(e, name, start))?;
-            self.space();
-            match self.byte() {
-                Some(b',') => self.at += 1,
-                Some(b']') => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                _ => return Err(self.here("`,` or `]` is expected")),
+            if !self.goes_on(b']', "`,` or `]` is expected")? {
+                return Ok(());
             }
         }
     }
@@ -494,9 +502,7 @@ impl<'a, 'c> Parser<'a, 'c> {
         category: &mut String,
         numbers: &mut [Option<f64>; 2],
     ) -> Done {
-        self.space();
-        if self.byte() == Some(b'}') {
-            self.at += 1;
+        if self.closes(b'}') {
             return Ok(());
         }
         let mut seen = [false; 4];
@@ -517,15 +523,8 @@ impl<'a, 'c> Parser<'a, 'c> {
             let path = format!("{ITEMS}.{key}");
             self.into.scratch.key = key;
             done?;
-            self.space();
-            if self.byte() != Some(b':') {
-                return Err(self.here("`:` is expected after a field's name"));
-            }
-            self.at += 1;
-            self.fields += 1;
-            if self.fields > self.cx.settings.fields_max {
-                return Err(self.here(&format!("more than {} fields", self.cx.settings.fields_max)));
-            }
+            self.colon()?;
+            self.count_field()?;
             self.space();
             let value_at = self.at;
             match field {
@@ -550,14 +549,8 @@ impl<'a, 'c> Parser<'a, 'c> {
                     self.item_value(text, number).map_err(|e| self.about(e, &path, value_at))?;
                 }
             }
-            self.space();
-            match self.byte() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                _ => return Err(self.here("`,` or `}` is expected")),
+            if !self.goes_on(b'}', "`,` or `}` is expected")? {
+                return Ok(());
             }
         }
     }
