@@ -129,14 +129,14 @@ pub fn run(
             };
             let scored = compute(engine, work, &chunk, &mut timeline, &mut tally);
             tally.count(&chunk, &scored);
-            let over = rejects_max.is_some_and(|max| tally.rejected > max);
+            let passed = rejects_max.filter(|max| tally.rejected > *max);
             observer.progress(bytes, tally.payments);
             // A closed channel means that the writer has failed; its error is told below.
             if to_write.send((chunk, scored)).is_err() {
                 break;
             }
-            if over {
-                failed = Some(too_many(&tally, rejects_max.unwrap_or(0)));
+            if let Some(max) = passed {
+                failed = Some(too_many(&tally, max));
                 break;
             }
         }

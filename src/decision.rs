@@ -74,7 +74,7 @@ impl Degraded {
     pub const SATURATED: Degraded = Degraded(8);
     /// The amount's currency is not in the rate table; sums of money leave it out.
     pub const NO_RATE: Degraded = Degraded(16);
-    /// Above every reading; the payment's time is beyond what the engine's clock can believe.
+    /// The payment's time is further ahead than the clock that recent payments set can believe.
     pub const WILD_TIME: Degraded = Degraded(32);
 
     const NAMES: [&'static str; 6] = ["late", "evicted", "warming", "saturated", "no_rate", "wild_time"];

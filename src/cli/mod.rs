@@ -15,15 +15,12 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{Error, ErrorKind};
 
-/// What the process's exit code says.
+/// What the process's exit code says. 2, a command line that is wrong, is clap's own.
 mod exit {
     /// All went well.
     pub const OK: u8 = 0;
     /// The command ran and found something wrong: an example that fails.
     pub const FOUND: u8 = 1;
-    /// The command line is wrong (clap's own code).
-    #[allow(dead_code)]
-    pub const USAGE: u8 = 2;
     /// Rules, schema or lists are wrong.
     pub const RULES: u8 = 3;
     /// Input or output can't be read or written.

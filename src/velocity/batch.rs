@@ -92,14 +92,16 @@ impl Prepared {
             .zip(rows)
             .with_min_len(256)
             .map(|(op, (keys, columns))| {
-                let (payment, filters) = match *op {
-                    Op::Observe { payment, filters } => (payment, filters),
-                    Op::Settle { payment, .. } => (payment, 0),
+                let (payment, head) = match *op {
+                    Op::Observe { payment, filters } => {
+                        let mut head = Head::new(payment, filters);
+                        let words = velocity.columns(payment, &mut head.degraded);
+                        columns.iter_mut().zip(words).for_each(|(slot, word)| *slot = word);
+                        (payment, head)
+                    }
+                    Op::Settle { payment, .. } => (payment, Head::new(payment, 0)),
                 };
-                let mut head = Head::new(payment, filters);
                 keys.iter_mut().zip(velocity.keys(payment)).for_each(|(slot, key)| *slot = key);
-                let words = velocity.columns(payment, &mut head.degraded);
-                columns.iter_mut().zip(words).for_each(|(slot, word)| *slot = word);
                 head
             })
             .collect_into_vec(&mut prepared.heads);
@@ -114,7 +116,7 @@ impl Prepared {
     fn moment(&self, layout: &Layout, op: usize) -> Moment<'_> {
         let sources = layout.sources.len();
         let columns = self.columns.get(op * sources..(op + 1) * sources).unwrap_or_default();
-        Moment { at: self.heads[op].at, flags: self.heads[op].flags, columns }
+        self.heads[op].moment(columns)
     }
 }
 

@@ -115,6 +115,11 @@ impl Head {
         let flags = id << 32 | u64::from(filter_flags(filters & 0xffff));
         Head { at: payment.at().micros(), flags, degraded: Degraded::NONE }
     }
+
+    /// With the payment's columns; a settlement looks at none.
+    pub fn moment(self, columns: &[u64]) -> Moment<'_> {
+        Moment { at: self.at, flags: self.flags, columns }
+    }
 }
 
 /// One payment, ready.
@@ -136,7 +141,7 @@ impl Prepared {
     }
 
     fn moment(&self) -> Moment<'_> {
-        Moment { at: self.head.at, flags: self.head.flags, columns: &self.columns }
+        self.head.moment(&self.columns)
     }
 }
 
@@ -188,14 +193,15 @@ impl Velocity {
     /// Sets what became of a payment that was observed, in each of its entities whose statuses are
     /// asked for. False when it is no longer there in one of them.
     pub fn settle(&self, payment: &Payment, status: Status) -> bool {
-        let prepared = Prepared::new(self, payment, 0);
-        let mut guards = self.lock(&prepared);
+        let head = Head::new(payment, 0);
+        let keys: ArrayVec<Option<Key>, ENTITIES_MAX> = self.keys(payment).collect();
+        let mut guards = self.lock(&keys);
         let mut all = true;
-        for (k, (kind, key)) in self.layout.kinds.iter().zip(&prepared.keys).enumerate() {
+        for (k, (kind, key)) in self.layout.kinds.iter().zip(&keys).enumerate() {
             if let (true, Some(key)) = (kind.settles, key)
                 && let Some(shard) = guards.get(key.shard)
             {
-                all &= shard.settle(k, kind, *key, prepared.moment(), status.bit());
+                all &= shard.settle(k, kind, *key, head.moment(&[]), status.bit());
             }
         }
         all
@@ -288,9 +294,8 @@ impl Velocity {
     /// The shards of a payment, locked in ascending order: whoever holds one waits only for higher ones.
     /// A payment touches about ten shards for a few microseconds: with hundreds of them two threads
     /// seldom meet.
-    fn lock(&self, prepared: &Prepared) -> Guards<'_> {
-        let mut wanted: ArrayVec<u32, ENTITIES_MAX> =
-            prepared.keys.iter().flatten().map(|k| k.shard).collect();
+    fn lock(&self, keys: &[Option<Key>]) -> Guards<'_> {
+        let mut wanted: ArrayVec<u32, ENTITIES_MAX> = keys.iter().flatten().map(|k| k.shard).collect();
         wanted.sort_unstable();
         let mut guards = Guards(ArrayVec::new());
         for shard in wanted {
@@ -307,7 +312,7 @@ impl Velocity {
         let moment = prepared.moment();
         let mut degraded = prepared.head.degraded;
         let mut found: ArrayVec<Option<Found>, ENTITIES_MAX> = ArrayVec::new();
-        let mut guards = self.lock(prepared);
+        let mut guards = self.lock(&prepared.keys);
         // All index entries are asked for, then all blocks, so that their misses overlap.
         for expect in [Shard::expect_index, Shard::expect_block] {
             for (k, key) in prepared.keys.iter().enumerate() {
