@@ -1,10 +1,12 @@
 //! What is loaded, in which order, with which digest?
 
+mod folder;
+mod settings;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::decision::{Decision, Degraded, Digest, RULES_MAX, Seen};
@@ -17,10 +19,12 @@ use crate::rules::group::RuleGroup;
 use crate::rules::{Rule, file};
 use crate::schema::{FieldId, Schema};
 use crate::scope::Scoped;
-use crate::stage::{Assessment, Flow, SCORE_MAX, Stage, Thresholds};
-use crate::time::Span;
+use crate::stage::{Assessment, Flow, Stage, Thresholds};
 use crate::token::TokenKey;
 use crate::velocity::{Limits, Plan};
+
+use folder::{Sources, file_name, is_list, read_folder};
+use settings::{inputs_file, policy_file};
 
 /// Most stages a pipeline may have.
 pub const STAGES_MAX: usize = 32;
@@ -64,35 +68,6 @@ pub(crate) struct Entry {
     pub(crate) fields: Vec<FieldId>,
     pub(crate) aggregates: Vec<usize>,
 }
-
-/// `policy.toml`: what is no rule and yet decides.
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct PolicyFile {
-    #[serde(default)]
-    thresholds: ThresholdsEntry,
-    #[serde(default)]
-    limits: LimitsEntry,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct ThresholdsEntry {
-    challenge: Option<toml::Spanned<u16>>,
-    review: Option<toml::Spanned<u16>>,
-    decline: Option<toml::Spanned<u16>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct LimitsEntry {
-    entities: Option<usize>,
-    events: Option<usize>,
-    lateness: Option<toml::Spanned<String>>,
-}
-
-/// The texts a pipeline is built from: path relative to the folder, and content.
-pub(crate) type Sources = Vec<(String, String)>;
 
 /// Settings that don't belong into a folder of rules.
 #[derive(Debug, Clone, Default)]
@@ -449,125 +424,4 @@ impl Entry {
             aggregates: Vec::new(),
         }
     }
-}
-
-fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
-fn is_list(path: &str) -> bool {
-    path.split('/').rev().nth(1) == Some("lists")
-}
-
-/// Named expressions, in the order of the file.
-fn inputs_file(
-    path: &str,
-    text: &str,
-    scope: &mut Scope,
-    wrong: &mut Vec<Diagnostic>,
-) -> Vec<(String, Number)> {
-    let file: InputsFile = match toml::from_str(text) {
-        Ok(file) => file,
-        Err(e) => {
-            wrong.push(Diagnostic::at(path, text, e.span().unwrap_or(0..0), e.message()));
-            return Vec::new();
-        }
-    };
-    let mut entries: Vec<_> = file.inputs.into_iter().collect();
-    entries.sort_by_key(|(_, expression)| expression.span().start);
-    let mut inputs = Vec::new();
-    for (name, expression) in entries {
-        match Number::compile(expression.get_ref(), scope) {
-            Ok(number) => inputs.push((name, number)),
-            Err(errors) => wrong.extend(file::diagnose(path, text, &expression, errors)),
-        }
-    }
-    inputs
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct InputsFile {
-    inputs: std::collections::BTreeMap<String, toml::Spanned<String>>,
-}
-
-fn policy_file(path: &str, text: &str, wrong: &mut Vec<Diagnostic>) -> (Thresholds, Limits) {
-    let file: PolicyFile = match toml::from_str(text) {
-        Ok(file) => file,
-        Err(e) => {
-            wrong.push(Diagnostic::at(path, text, e.span().unwrap_or(0..0), e.message()));
-            return Default::default();
-        }
-    };
-    let entries = [&file.thresholds.challenge, &file.thresholds.review, &file.thresholds.decline];
-    let mut floor = 1;
-    for threshold in entries.into_iter().flatten() {
-        if *threshold.get_ref() < floor || *threshold.get_ref() > SCORE_MAX {
-            let message = "thresholds are scores of 1 to 1000, with challenge <= review <= decline";
-            wrong.push(Diagnostic::at(path, text, threshold.span(), message));
-        }
-        floor = floor.max(*threshold.get_ref());
-    }
-    let [challenge, review, decline] = entries.map(|t| t.as_ref().map(|t| *t.get_ref()));
-    let mut limits = Limits::default();
-    if let Some(entities) = file.limits.entities {
-        limits.entities = entities;
-    }
-    if let Some(events) = file.limits.events {
-        limits.events = events;
-    }
-    if let Some(lateness) = file.limits.lateness {
-        match Span::parse(lateness.get_ref()) {
-            Some(span) => limits.lateness = span,
-            None => wrong.push(
-                Diagnostic::at(path, text, lateness.span(), "not a length of time")
-                    .label("such as \"1d\" or \"30m\""),
-            ),
-        }
-    }
-    (Thresholds { challenge, review, decline }, limits)
-}
-
-/// Most bytes of all files of a folder together.
-const FOLDER_BYTES_MAX: u64 = 1 << 30;
-
-fn read_folder(dir: &Path) -> Result<Sources, Error> {
-    let mut sources = Vec::new();
-    let mut bytes = 0;
-    read_into(dir, dir, 0, &mut bytes, &mut sources)?;
-    if !sources.iter().any(|(path, _)| path.ends_with(".toml")) {
-        return Err(Error::new("no rule files here; a folder of rules holds *.toml files").at(dir));
-    }
-    Ok(sources)
-}
-
-fn read_into(
-    root: &Path,
-    dir: &Path,
-    depth: usize,
-    bytes: &mut u64,
-    sources: &mut Sources,
-) -> Result<(), Error> {
-    for entry in std::fs::read_dir(dir).map_err(|e| Error::io(dir, e))? {
-        let path = entry.map_err(|e| Error::io(dir, e))?.path();
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        // Editors' and Kubernetes' own files begin with a dot.
-        if name.starts_with('.') {
-            continue;
-        }
-        let is_dir = path.is_dir();
-        if is_dir && depth < 2 {
-            read_into(root, &path, depth + 1, bytes, sources)?;
-        } else if !is_dir && [".toml", ".csv", ".txt"].iter().any(|end| name.ends_with(end)) {
-            let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
-            *bytes += text.len() as u64;
-            if *bytes > FOLDER_BYTES_MAX {
-                return Err(
-                    Error::new(format!("the folder holds more than {FOLDER_BYTES_MAX} bytes")).at(root)
-                );
-            }
-            sources.push((path.to_string_lossy().into_owned(), text));
-        }
-    }
-    Ok(())
 }

@@ -1,0 +1,105 @@
+//! What do the files of a folder say that are no rules: thresholds, limits, named inputs?
+
+use serde::Deserialize;
+
+use crate::error::Diagnostic;
+use crate::expr::{Number, Scope};
+use crate::rules::file;
+use crate::stage::{SCORE_MAX, Thresholds};
+use crate::time::Span;
+use crate::velocity::Limits;
+
+/// `policy.toml`: what is no rule and yet decides.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct PolicyFile {
+    #[serde(default)]
+    thresholds: ThresholdsEntry,
+    #[serde(default)]
+    limits: LimitsEntry,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct ThresholdsEntry {
+    challenge: Option<toml::Spanned<u16>>,
+    review: Option<toml::Spanned<u16>>,
+    decline: Option<toml::Spanned<u16>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct LimitsEntry {
+    entities: Option<usize>,
+    events: Option<usize>,
+    lateness: Option<toml::Spanned<String>>,
+}
+
+pub(super) fn policy_file(path: &str, text: &str, wrong: &mut Vec<Diagnostic>) -> (Thresholds, Limits) {
+    let file: PolicyFile = match toml::from_str(text) {
+        Ok(file) => file,
+        Err(e) => {
+            wrong.push(Diagnostic::at(path, text, e.span().unwrap_or(0..0), e.message()));
+            return Default::default();
+        }
+    };
+    let entries = [&file.thresholds.challenge, &file.thresholds.review, &file.thresholds.decline];
+    let mut floor = 1;
+    for threshold in entries.into_iter().flatten() {
+        if *threshold.get_ref() < floor || *threshold.get_ref() > SCORE_MAX {
+            let message = "thresholds are scores of 1 to 1000, with challenge <= review <= decline";
+            wrong.push(Diagnostic::at(path, text, threshold.span(), message));
+        }
+        floor = floor.max(*threshold.get_ref());
+    }
+    let [challenge, review, decline] = entries.map(|t| t.as_ref().map(|t| *t.get_ref()));
+    let mut limits = Limits::default();
+    if let Some(entities) = file.limits.entities {
+        limits.entities = entities;
+    }
+    if let Some(events) = file.limits.events {
+        limits.events = events;
+    }
+    if let Some(lateness) = file.limits.lateness {
+        match Span::parse(lateness.get_ref()) {
+            Some(span) => limits.lateness = span,
+            None => wrong.push(
+                Diagnostic::at(path, text, lateness.span(), "not a length of time")
+                    .label("such as \"1d\" or \"30m\""),
+            ),
+        }
+    }
+    (Thresholds { challenge, review, decline }, limits)
+}
+
+/// Named expressions, in the order of the file.
+pub(super) fn inputs_file(
+    path: &str,
+    text: &str,
+    scope: &mut Scope,
+    wrong: &mut Vec<Diagnostic>,
+) -> Vec<(String, Number)> {
+    let file: InputsFile = match toml::from_str(text) {
+        Ok(file) => file,
+        Err(e) => {
+            wrong.push(Diagnostic::at(path, text, e.span().unwrap_or(0..0), e.message()));
+            return Vec::new();
+        }
+    };
+    let mut entries: Vec<_> = file.inputs.into_iter().collect();
+    entries.sort_by_key(|(_, expression)| expression.span().start);
+    let mut inputs = Vec::new();
+    for (name, expression) in entries {
+        match Number::compile(expression.get_ref(), scope) {
+            Ok(number) => inputs.push((name, number)),
+            Err(errors) => wrong.extend(file::diagnose(path, text, &expression, errors)),
+        }
+    }
+    inputs
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InputsFile {
+    inputs: std::collections::BTreeMap<String, toml::Spanned<String>>,
+}
