@@ -28,6 +28,6 @@ pub use store::{Limits, Op, Velocity};
 /// Most events of one entity that may be kept one by one.
 pub const EVENTS_MAX: usize = 1 << 15;
 /// Most shards: enough that two threads seldom meet.
-const SHARDS_MAX: usize = 1024;
+const SHARDS_MAX: usize = 256;
 /// Most words of an event: time, flags, and each field as a number and as a value.
 const ROW_WORDS_MAX: usize = 2 + 2 * crate::schema::FIELDS_MAX;
