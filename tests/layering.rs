@@ -9,11 +9,11 @@ const FLOORS: &[&[&str]] = &[
     &["payment", "schema", "decision"],
     &["velocity", "list", "codec", "simulate"],
     &["expr"],
-    &["stage", "rules"],
+    &["stage", "rules", "model"],
     &["policy", "scope"],
     &["pipeline"],
     &["describe", "engine"],
-    &["batch"],
+    &["batch", "learn"],
     &["cli", "report", "main"],
 ];
 
@@ -80,8 +80,10 @@ fn imports_go_down_only() {
 const SIBLINGS: &[(&str, &str)] = &[
     ("payment", "schema"), // a payment is a record of its schema's slots
     ("rules", "stage"),    // a rule's effect is what a stage records
+    ("model", "stage"),    // a probability's score is on the stages' scale
     ("engine", "describe"),
     ("simulate", "velocity"), // a simulated payment has a status
+    ("learn", "batch"),       // histories are replayed as files are scored
     ("cli", "report"),
     ("main", "cli"),
 ];

@@ -1,0 +1,47 @@
+//! The readable baseline: a weighted sum.
+
+use serde::{Deserialize, Serialize};
+
+use super::Model;
+
+/// `intercept + sum of weight * (x - mean) / scale`: log-odds. An absent input counts as its mean.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Logistic {
+    /// Log-odds of a mean row.
+    pub intercept: f64,
+    /// One for each input, of the scaled input.
+    pub weights: Vec<f64>,
+    /// One for each input.
+    pub means: Vec<f64>,
+    /// One for each input, above 0.
+    pub scales: Vec<f64>,
+}
+
+impl Logistic {
+    fn terms<'a>(&'a self, row: &'a [f32]) -> impl Iterator<Item = f64> + 'a {
+        row.iter().zip(&self.weights).zip(self.means.iter().zip(&self.scales)).map(
+            |((x, w), (mean, scale))| {
+                if x.is_nan() { 0.0 } else { w * (f64::from(*x) - mean) / scale }
+            },
+        )
+    }
+}
+
+impl Model for Logistic {
+    fn width(&self) -> usize {
+        self.weights.len()
+    }
+
+    fn margin(&self, row: &[f32]) -> f64 {
+        self.terms(row).fold(self.intercept, |sum, term| sum + term)
+    }
+
+    fn contributions(&self, row: &[f32], out: &mut [f64]) -> f64 {
+        self.terms(row).zip(out).for_each(|(term, out)| *out += term);
+        self.intercept
+    }
+
+    fn shapley(&self, row: &[f32], out: &mut [f64]) -> f64 {
+        self.contributions(row, out)
+    }
+}

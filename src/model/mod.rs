@@ -1,0 +1,68 @@
+//! What is a model? Numbers of a payment in, one margin out, and why.
+//!
+//! An [`Artifact`] is what lies in `models/NAME.json`: the inputs as expressions, the [`Form`] that turns
+//! them into a margin, the [`Calibration`] that turns a margin into a probability, where it all comes
+//! from, and sample rows that prove a load. [`Artifact::compile`] gives the [`Model`] that is asked.
+
+mod artifact;
+mod calibration;
+mod forest;
+mod logistic;
+mod scale;
+mod tree;
+
+use std::fmt;
+
+pub use artifact::{Artifact, Form, Input, Sample, TrainingCard};
+pub use calibration::Calibration;
+pub use scale::score_of;
+pub use tree::{Branch, Combine, Node, Tree, Trees, Width};
+
+/// Most inputs of a model.
+pub const MODEL_INPUTS_MAX: usize = 1024;
+
+/// What turns a row of inputs into a margin. Shared between threads; never waits, fails or allocates.
+///
+/// A row holds one `f32` for each input; NaN is absent.
+pub trait Model: Send + Sync + fmt::Debug {
+    /// Inputs of a row.
+    fn width(&self) -> usize;
+
+    /// The margin of one row: log-odds of fraud, a share of fraud, or an anomaly score, as
+    /// [`Artifact::form`] says. 0 for a row of another width.
+    fn margin(&self, row: &[f32]) -> f64;
+
+    /// The margins of many rows, one after the other in `rows`; bit-equal to [`Model::margin`].
+    fn margins(&self, rows: &[f32], out: &mut [f64]) {
+        for (row, out) in rows.chunks_exact(self.width().max(1)).zip(out) {
+            *out = self.margin(row);
+        }
+    }
+
+    /// Adds each input's share of the margin along the paths taken (Saabas) to `out`, and gives what no
+    /// input accounts for. Shares and rest sum to the margin.
+    fn contributions(&self, row: &[f32], out: &mut [f64]) -> f64;
+
+    /// Each input's exact Shapley value (path-dependent TreeSHAP, Lundberg 2018), added to `out`, and the
+    /// expected margin. Values and expectation sum to the margin.
+    fn shapley(&self, row: &[f32], out: &mut [f64]) -> f64;
+}
+
+/// Why a model was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelError(String);
+
+impl ModelError {
+    /// With the reason, one sentence.
+    pub fn new(reason: impl Into<String>) -> ModelError {
+        ModelError(reason.into())
+    }
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ModelError {}
