@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod evaluate;
 mod explain;
 mod features;
 mod open;
@@ -51,6 +52,7 @@ struct Cli {
 enum Command {
     Score(score::Args),
     Features(features::Args),
+    Evaluate(evaluate::Args),
     Check(check::Args),
     Test(test::Args),
     Explain(explain::Args),
@@ -65,6 +67,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Score(args) => score::run(args),
         Command::Features(args) => features::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
         Command::Check(args) => check::run(args),
         Command::Test(args) => test::run(args),
         Command::Explain(args) => explain::run(args),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::batch::{self, Work};
+use crate::batch::{self, Sink, Work};
 use crate::codec::{Format, Reader, Settings};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
@@ -18,6 +18,8 @@ use crate::token::TokenKey;
 
 /// The folder that is looked for when no rules are named.
 const RULES_DIR: &str = "rules";
+/// The file of a folder that holds its schema.
+const SCHEMA_FILE: &str = "schema.toml";
 /// The variable that holds the token key.
 const TOKEN_KEY_VARIABLE: &str = "TOLLGATE_TOKEN_KEY";
 
@@ -39,23 +41,39 @@ impl RulesArgs {
 
     /// With a file of named inputs, which the pipeline then computes too.
     pub(super) fn open_with(&self, inputs: Option<&Path>) -> Result<Pipeline, Error> {
-        let read = |path: &Path| {
-            std::fs::read_to_string(path)
-                .map(|t| (path.display().to_string(), t))
-                .map_err(|e| Error::io(path, e))
+        self.open_options(Options { inputs: inputs.map(read).transpose()?, ..Options::default() })
+    }
+
+    /// With settings; key and schema are the command line's unless they are set.
+    pub(super) fn open_options(&self, options: Options) -> Result<Pipeline, Error> {
+        let schema = match (options.schema, &self.schema) {
+            (None, Some(path)) => Some(read(path)?),
+            (schema, _) => schema,
         };
-        let options = Options {
-            token_key: token_key()?,
-            schema: self.schema.as_deref().map(read).transpose()?,
-            inputs: inputs.map(read).transpose()?,
-            ..Options::default()
-        };
-        match &self.rules {
+        let options = Options { token_key: token_key()?, schema, ..options };
+        match self.folder() {
             Some(dir) => Pipeline::open_with(dir, &options),
-            None if Path::new(RULES_DIR).is_dir() => Pipeline::open_with(RULES_DIR, &options),
             None => Pipeline::shipped_with(&options),
         }
     }
+
+    fn folder(&self) -> Option<&Path> {
+        self.rules.as_deref().or_else(|| Some(Path::new(RULES_DIR)).filter(|dir| dir.is_dir()))
+    }
+
+    /// Path and content of the schema in force; empty where it is the standard one.
+    pub(super) fn schema_text(&self) -> Result<(String, String), Error> {
+        let own = self.folder().map(|dir| dir.join(SCHEMA_FILE)).filter(|path| path.is_file());
+        match self.schema.clone().or(own) {
+            Some(path) => read(&path),
+            None => Ok((SCHEMA_FILE.to_owned(), String::new())),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<(String, String), Error> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    Ok((path.display().to_string(), text))
 }
 
 fn token_key() -> Result<Option<TokenKey>, Error> {
@@ -119,18 +137,28 @@ impl RunArgs {
         work: Work,
         mut output: Output,
     ) -> Result<Summary, Error> {
+        let summary = self.collect(engine, input, work, &mut output)?;
+        output.finish()?;
+        Ok(summary)
+    }
+
+    /// Takes the input's payments through the engine into a sink, with a progress bar.
+    pub(super) fn collect(
+        &self,
+        engine: &Engine,
+        input: &InputArgs,
+        work: Work,
+        sink: &mut dyn Sink,
+    ) -> Result<Summary, Error> {
         let readers = input.open(engine.pipeline().schema())?;
         let progress = Progress::new(readers.iter().map(Reader::total_bytes).sum());
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(self.threads.map_or(0, usize::from))
             .build()
             .map_err(|e| Error::new(e.to_string()))?;
-        let tally =
-            pool.install(|| batch::run(engine, readers, work, input.max_rejects, &mut output, &progress));
+        let tally = pool.install(|| batch::run(engine, readers, work, input.max_rejects, sink, &progress));
         progress.finish();
-        let tally = tally?;
-        output.finish()?;
-        Ok(Summary::new(&tally, engine))
+        Ok(Summary::new(&tally?, engine))
     }
 }
 

@@ -169,7 +169,7 @@ fn show_sum(minor: i128, code: &str) -> String {
 }
 
 /// Digits in groups of three.
-fn group(n: u64) -> String {
+pub(super) fn group(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);
     for (i, digit) in digits.chars().enumerate() {
