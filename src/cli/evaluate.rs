@@ -182,7 +182,7 @@ fn open(args: &Args, artifact: Option<&Artifact>) -> Result<Pipeline, Error> {
             Some((path.display().to_string(), "[inputs]\n".to_owned() + &lines.collect::<String>()));
     }
     if let Some(column) = &args.score_column
-        && !args.rules.open()?.schema().column(column).is_some()
+        && args.rules.open()?.schema().column(column).is_none()
     {
         let (path, text) = args.rules.schema_text()?;
         let column = serde_json::Value::from(column.as_str());
