@@ -16,7 +16,7 @@ use super::aggregate::{ENTITIES_MAX, Plan, Status};
 use super::block::{NO_KEY, NO_NUMBER};
 use super::layout::{Layout, Source, filter_flags, fixed_point};
 use super::shard::{Bounds, Found, Shard};
-use super::table::Key;
+use super::table::{Key, Table};
 use super::window::Moment;
 use super::{EVENTS_MAX, ROW_WORDS_MAX, SHARDS_MAX};
 
@@ -283,12 +283,7 @@ impl Velocity {
     }
 
     fn key(&self, sum: u128) -> Key {
-        let low = sum as u64;
-        Key {
-            check: (sum >> 64) as u64,
-            tag: low as u32,
-            shard: (low >> 32) as u32 & (self.shards.len() as u32 - 1),
-        }
+        Key::new((sum >> 64) as u64, sum as u64, self.shards.len())
     }
 
     /// The shards of a payment, locked in ascending order: whoever holds one waits only for higher ones.
@@ -313,13 +308,14 @@ impl Velocity {
         let mut degraded = prepared.head.degraded;
         let mut found: ArrayVec<Option<Found>, ENTITIES_MAX> = ArrayVec::new();
         let mut guards = self.lock(&prepared.keys);
-        // All index entries are asked for, then all blocks, so that their misses overlap.
-        for expect in [Shard::expect_index, Shard::expect_block] {
+        // All index entries are asked for, then all blocks, then their newest events, so that the
+        // misses of a payment's entities overlap.
+        for expect in [Table::expect_index, Table::expect_block, Table::expect_events] {
             for (k, key) in prepared.keys.iter().enumerate() {
                 if let Some(key) = key
-                    && let Some(shard) = guards.get(key.shard)
+                    && let Some(table) = guards.get(key.shard).and_then(|shard| shard.table(k))
                 {
-                    expect(shard, k, *key);
+                    expect(table, *key);
                 }
             }
         }

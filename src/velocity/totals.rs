@@ -1,6 +1,6 @@
 //! What is gathered over events, in integers: sums that don't depend on the order of their parts.
 
-use super::layout::{Answer, Reading};
+use super::layout::{Answer, Reading, Wants};
 
 /// For squares, numbers are held within this many parts, so that differences of squares are exact.
 const SQUARED_MAX: i64 = (1 << 53) - 1;
@@ -42,23 +42,32 @@ impl Totals {
         self.last = self.last.max(at);
     }
 
-    pub fn number(&mut self, number: i64) {
+    /// Counts a number; of its square and the extremes only what is wanted.
+    #[inline]
+    pub fn number(&mut self, number: i64, wants: Wants) {
         self.count += 1;
         self.sum += i128::from(number);
-        let near = i128::from(number.clamp(-SQUARED_MAX, SQUARED_MAX));
-        self.squared += near;
-        self.squares = self.squares.wrapping_add((near * near) as u128);
-        self.min = self.min.min(number);
-        self.max = self.max.max(number);
+        if wants.squares {
+            let near = i128::from(number.clamp(-SQUARED_MAX, SQUARED_MAX));
+            self.squared += near;
+            self.squares = self.squares.wrapping_add((near * near) as u128);
+        }
+        if wants.extremes {
+            self.min = self.min.min(number);
+            self.max = self.max.max(number);
+        }
     }
 
     /// Takes a number out again; the extremes are the caller's care.
-    pub fn remove_number(&mut self, number: i64) {
+    #[inline]
+    pub fn remove_number(&mut self, number: i64, wants: Wants) {
         self.count -= 1;
         self.sum -= i128::from(number);
-        let near = i128::from(number.clamp(-SQUARED_MAX, SQUARED_MAX));
-        self.squared -= near;
-        self.squares = self.squares.wrapping_sub((near * near) as u128);
+        if wants.squares {
+            let near = i128::from(number.clamp(-SQUARED_MAX, SQUARED_MAX));
+            self.squared -= near;
+            self.squares = self.squares.wrapping_sub((near * near) as u128);
+        }
     }
 
     pub fn add(&mut self, other: &Totals) {
@@ -119,9 +128,11 @@ impl Totals {
 mod tests {
     use super::*;
 
+    const ALL: Wants = Wants { times: true, extremes: true, squares: true };
+
     fn deviation(numbers: &[i64]) -> f64 {
         let mut totals = Totals::NONE;
-        numbers.iter().for_each(|n| totals.number(*n));
+        numbers.iter().for_each(|n| totals.number(*n, ALL));
         totals.deviation()
     }
 
@@ -143,10 +154,10 @@ mod tests {
     #[test]
     fn what_is_taken_out_leaves_no_trace() {
         let mut totals = Totals::NONE;
-        totals.number(7);
+        totals.number(7, ALL);
         let before = totals;
-        totals.number(i64::MAX);
-        totals.remove_number(i64::MAX);
+        totals.number(i64::MAX, ALL);
+        totals.remove_number(i64::MAX, ALL);
         assert_eq!(
             (totals.sum, totals.squares, totals.squared),
             (before.sum, before.squares, before.squared)

@@ -6,7 +6,7 @@ use crate::decision::Degraded;
 
 use super::aggregate::WINDOW_MAX;
 use super::block::{Block, DROPPED, NO_KEY, NO_NUMBER};
-use super::layout::{EntityLayout, Measure, Window};
+use super::layout::{Cell, EntityLayout, Measure};
 use super::running::Side;
 use super::totals::Totals;
 
@@ -77,6 +77,7 @@ pub(super) fn read(
         put(life.aggregate, if seen { first as f64 } else { f64::NAN });
         degraded |= why;
     }
+    let mut span = Span { low: 0, high: 0, to: i64::MAX };
     for (w, window) in kind.windows.iter().enumerate() {
         let (from, to) = (moment.at - window.from, moment.at - window.to);
         let why = unknown(from, true);
@@ -86,14 +87,16 @@ pub(super) fn read(
             answers.for_each(|a| put(kind.answers[a].aggregate, f64::NAN));
             continue;
         }
-        if let (Some(side), Some(block)) = (side.as_deref_mut(), block) {
-            side.move_to(kind, w, block, from, to);
+        match (&mut side, block) {
+            (Some(side), Some(block)) => side.move_to(kind, w, block, from, to),
+            (None, Some(block)) => span = span.or_longer(block, from, to),
+            (_, None) => {}
         }
         for c in window.cells.clone() {
             let cell = &kind.cells[c];
             let (mut totals, holds) = match (&mut side, block) {
                 (_, None) => (Totals::NONE, false),
-                (None, Some(block)) => scan(kind, window, c, block, from, to, moment),
+                (None, Some(block)) => gather(kind, cell, block, &span, moment),
                 (Some(side), Some(block)) => {
                     if side.fold_reaches(from) {
                         degraded |= Degraded::SATURATED;
@@ -102,7 +105,7 @@ pub(super) fn read(
                 }
             };
             if cell.including {
-                count_in(&mut totals, cell.measure, cell.need, moment, kind, holds);
+                count_in(&mut totals, cell, moment, kind, holds);
             }
             for answer in &kind.answers[cell.answers.clone()] {
                 put(answer.aggregate, totals.answer(answer, moment.at));
@@ -121,23 +124,22 @@ pub(super) fn own_word(kind: &EntityLayout, moment: Moment<'_>, place: usize) ->
 /// Counts the payment itself. `holds` tells whether its value is among the distinct ones already.
 fn count_in(
     totals: &mut Totals,
-    measure: Measure,
-    need: u32,
+    cell: &Cell,
     moment: Moment<'_>,
     kind: &EntityLayout,
     holds: bool,
 ) {
-    if let Measure::Share(base) = measure {
+    if let Measure::Share(base) = cell.measure {
         totals.whole += i64::from(meets(moment.flags, base));
     }
-    if !meets(moment.flags, need) {
+    if !meets(moment.flags, cell.need) {
         return;
     }
-    match measure {
+    match cell.measure {
         Measure::Events | Measure::Share(_) => totals.event(moment.at),
         Measure::Column(place) => match own_word(kind, moment, place) {
             NO_NUMBER => {}
-            number => totals.number(number as i64),
+            number => totals.number(number as i64, cell.wants),
         },
         Measure::Distinct(place) => {
             totals.count += i64::from(!holds && own_word(kind, moment, place) != NO_KEY);
@@ -145,56 +147,78 @@ fn count_in(
     }
 }
 
-/// One pass over the few events of an entity, newest first. The second value tells whether the
-/// payment's own value is among the distinct ones.
-fn scan(
-    kind: &EntityLayout,
-    window: &Window,
-    cell: usize,
-    block: Block<'_>,
-    from: i64,
+/// The few events of a window: those from `low` to before `high`.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    low: usize,
+    high: usize,
+    /// Where the window ends.
     to: i64,
+}
+
+impl Span {
+    /// The events from `from` to `to`. A window that ends where the one before did begins no later, for
+    /// such windows are asked for in the order of their lengths.
+    #[inline]
+    fn or_longer(self, block: Block<'_>, from: i64, to: i64) -> Span {
+        let mut span = self;
+        if to != self.to {
+            let mut high = block.len();
+            while high > 0 && block.time(high - 1) > to {
+                high -= 1;
+            }
+            span = Span { low: high, high, to };
+        }
+        while span.low > 0 && block.time(span.low - 1) >= from {
+            span.low -= 1;
+        }
+        span
+    }
+}
+
+/// One pass over the few events of a window. The second value tells whether the payment's own value is
+/// among the distinct ones.
+fn gather(
+    kind: &EntityLayout,
+    cell: &Cell,
+    block: Block<'_>,
+    span: &Span,
     moment: Moment<'_>,
 ) -> (Totals, bool) {
-    debug_assert!(window.cells.contains(&cell));
-    let cell = &kind.cells[cell];
     let mut totals = Totals::NONE;
-    let mut keys: ArrayVec<u64, SCAN_MAX> = ArrayVec::new();
-    for i in (0..block.len()).rev() {
-        let row = block.row(i);
-        let at = row[0] as i64;
-        if at > to {
-            continue;
+    if span.low == span.high {
+        return (totals, false);
+    }
+    let need = cell.need;
+    // Without a need there may be no flags to look at.
+    let counts = |row: &&[u64]| need == 0 || meets(row[1], need);
+    let rows = || block.rows(span.low, span.high);
+    match cell.measure {
+        Measure::Events if need == 0 => {
+            totals.count = (span.high - span.low) as i64;
+            (totals.first, totals.last) = (block.time(span.low), block.time(span.high - 1));
         }
-        if at < from {
-            break;
+        Measure::Events | Measure::Share(_) => {
+            rows().filter(counts).for_each(|row| totals.event(row[0] as i64));
+            if let Measure::Share(base) = cell.measure {
+                totals.whole = rows().filter(|row| base == 0 || meets(row[1], base)).count() as i64;
+            }
         }
-        let flags = if kind.flags { row[1] } else { 0 };
-        if let Measure::Share(base) = cell.measure {
-            totals.whole += i64::from(meets(flags, base));
+        Measure::Column(place) => {
+            let numbers = rows().filter(counts).map(|row| row[place]).filter(|word| *word != NO_NUMBER);
+            numbers.for_each(|word| totals.number(word as i64, cell.wants));
         }
-        if !meets(flags, cell.need) {
-            continue;
-        }
-        match cell.measure {
-            Measure::Events | Measure::Share(_) => totals.event(at),
-            Measure::Column(place) => match row[place] {
-                NO_NUMBER => {}
-                number => totals.number(number as i64),
-            },
-            Measure::Distinct(place) => {
-                let key = row[place];
+        Measure::Distinct(place) => {
+            let mut keys: ArrayVec<u64, SCAN_MAX> = ArrayVec::new();
+            for key in rows().filter(counts).map(|row| row[place]) {
                 if key != NO_KEY && !keys.contains(&key) {
                     // Never full: there are at most as many values as events.
                     let _ = keys.try_push(key);
                 }
             }
+            totals.count = keys.len() as i64;
+            return (totals, cell.including && keys.contains(&own_word(kind, moment, place)));
         }
     }
-    let mut holds = false;
-    if let Measure::Distinct(place) = cell.measure {
-        totals.count = keys.len() as i64;
-        holds = cell.including && keys.contains(&own_word(kind, moment, place));
-    }
-    (totals, holds)
+    (totals, false)
 }
