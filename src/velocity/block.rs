@@ -62,15 +62,18 @@ impl<'a> Block<'a> {
         self.events[self.start(i)] as i64
     }
 
-    /// The events from `low` to before `high`, as the two pieces that the ring has them in.
+    /// Shows the events from `low` to before `high`, oldest first.
     #[inline]
-    pub fn rows(&self, low: usize, high: usize) -> impl Iterator<Item = &'a [u64]> + use<'a> {
-        let (from, count) = (wrapped(self.head + low, self.capacity), high - low);
-        let straight = count.min(self.capacity - from);
-        let (start, rest) = (from * self.stride, (count - straight) * self.stride);
-        let pieces = [&self.events[start..start + straight * self.stride], &self.events[..rest]];
-        let stride = self.stride;
-        pieces.into_iter().flat_map(move |piece| piece.chunks_exact(stride))
+    pub fn each(&self, low: usize, high: usize, mut show: impl FnMut(&'a [u64])) {
+        let end = self.capacity * self.stride;
+        let mut start = self.start(low);
+        for _ in low..high {
+            show(&self.events[start..start + self.stride]);
+            start += self.stride;
+            if start == end {
+                start = 0;
+            }
+        }
     }
 
     /// Where the newest event lies among the block's words.
@@ -214,9 +217,12 @@ impl<'a> BlockMut<'a> {
     pub fn take(&mut self, old: Block<'_>) {
         self.words[..self.first].copy_from_slice(&old.words[..self.first]);
         self.set_capacity();
-        for (row, place) in old.rows(0, old.len).zip(self.words[self.first..].chunks_exact_mut(self.stride)) {
-            place.copy_from_slice(row);
-        }
+        let mut places = self.words[self.first..].chunks_exact_mut(self.stride);
+        old.each(0, old.len, |row| {
+            if let Some(place) = places.next() {
+                place.copy_from_slice(row);
+            }
+        });
         self.set_ring(0, old.len);
     }
 }

@@ -90,6 +90,13 @@ pub(super) struct Wants {
     pub squares: bool,
 }
 
+impl Wants {
+    /// Whether count and sum are all.
+    pub fn nothing(self) -> bool {
+        self == Wants::default()
+    }
+}
+
 /// What is gathered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Measure {

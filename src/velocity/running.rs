@@ -228,8 +228,8 @@ impl State {
                 number => {
                     let number = number as i64;
                     self.totals.remove_number(number, cell.wants);
-                    self.stale |= cell.wants.extremes
-                        && (number == self.totals.min || number == self.totals.max);
+                    self.stale |=
+                        cell.wants.extremes && (number == self.totals.min || number == self.totals.max);
                 }
             },
             Measure::Distinct(place) => {
@@ -246,13 +246,7 @@ impl State {
         }
     }
 
-    fn look_for_extremes(
-        &mut self,
-        cell: &Cell,
-        place: usize,
-        block: Block<'_>,
-        cursor: Cursor,
-    ) {
+    fn look_for_extremes(&mut self, cell: &Cell, place: usize, block: Block<'_>, cursor: Cursor) {
         self.stale = false;
         (self.totals.min, self.totals.max) = (Totals::NONE.min, Totals::NONE.max);
         for i in cursor.low..cursor.high {

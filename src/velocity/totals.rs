@@ -86,22 +86,17 @@ impl Totals {
     pub fn answer(&self, answer: &Answer, at: i64) -> f64 {
         match answer.reading {
             Reading::Count => self.count as f64,
-            Reading::Sum => self.sum() / answer.parts,
+            Reading::Sum => nearest(self.sum) / answer.parts,
             Reading::StdDev => self.deviation() / answer.parts,
             Reading::Ratio if self.whole > 0 => self.count as f64 / self.whole as f64,
             Reading::Ratio => f64::NAN,
             _ if self.count == 0 => f64::NAN,
-            Reading::Avg => self.sum() / (self.count as f64 * answer.parts),
+            Reading::Avg => nearest(self.sum) / (self.count as f64 * answer.parts),
             Reading::Min => self.min as f64 / answer.parts,
             Reading::Max => self.max as f64 / answer.parts,
             Reading::FirstSeen => self.first as f64,
             Reading::Since => (at - self.last) as f64 / 1e6,
         }
-    }
-
-    /// The nearest float; sums of 64 bits, which nearly all are, have an instruction for it.
-    fn sum(&self) -> f64 {
-        i64::try_from(self.sum).map_or(self.sum as f64, |sum| sum as f64)
     }
 
     /// Standard deviation of the sample, in parts. With x = q n + r the sum of (x - q)^2 is exact,
@@ -121,6 +116,20 @@ impl Totals {
             None => around as f64,
         };
         (spread / (n - 1) as f64).sqrt()
+    }
+}
+
+/// The nearest float; sums of 64 bits, which nearly all are, have an instruction for it.
+#[inline]
+pub(super) fn nearest(sum: i128) -> f64 {
+    #[cold]
+    #[inline(never)]
+    fn of_wide(sum: i128) -> f64 {
+        sum as f64
+    }
+    match i64::try_from(sum) {
+        Ok(sum) => sum as f64,
+        Err(_) => of_wide(sum),
     }
 }
 

@@ -6,9 +6,9 @@ use crate::decision::Degraded;
 
 use super::aggregate::WINDOW_MAX;
 use super::block::{Block, DROPPED, NO_KEY, NO_NUMBER};
-use super::layout::{Cell, EntityLayout, Measure};
+use super::layout::{Answer, Cell, EntityLayout, Measure, Reading};
 use super::running::Side;
-use super::totals::Totals;
+use super::totals::{Totals, nearest};
 
 /// Entities with more events than this within reach keep running totals; the others are read through.
 pub(super) const SCAN_MAX: usize = 24;
@@ -61,6 +61,8 @@ pub(super) fn read(
         }
         why
     };
+    // Nearly every window lies behind all of these.
+    let known_from = known.since.max(evicted.saturating_add(1)).max(dropped.saturating_add(1));
     let mut degraded = Degraded::NONE;
     let mut put = |index: usize, value: f64| {
         if let Some(slot) = activity.get_mut(index) {
@@ -80,9 +82,8 @@ pub(super) fn read(
     let mut span = Span { low: 0, high: 0, to: i64::MAX };
     for (w, window) in kind.windows.iter().enumerate() {
         let (from, to) = (moment.at - window.from, moment.at - window.to);
-        let why = unknown(from, true);
-        degraded |= why;
-        if !why.is_none() {
+        if from < known_from {
+            degraded |= unknown(from, true);
             let answers = kind.cells[window.cells.clone()].iter().flat_map(|c| c.answers.clone());
             answers.for_each(|a| put(kind.answers[a].aggregate, f64::NAN));
             continue;
@@ -94,9 +95,16 @@ pub(super) fn read(
         }
         for c in window.cells.clone() {
             let cell = &kind.cells[c];
+            if let (None, Some(block), true) = (&side, block, cell.wants.nothing()) {
+                let brief = Brief::gather(kind, cell, block, &span, moment);
+                for answer in &kind.answers[cell.answers.clone()] {
+                    put(answer.aggregate, brief.answer(answer));
+                }
+                continue;
+            }
             let (mut totals, holds) = match (&mut side, block) {
                 (_, None) => (Totals::NONE, false),
-                (None, Some(block)) => gather(kind, cell, block, &span, moment),
+                (None, Some(block)) => (gather(cell, block, &span), false),
                 (Some(side), Some(block)) => {
                     if side.fold_reaches(from) {
                         degraded |= Degraded::SATURATED;
@@ -122,13 +130,7 @@ pub(super) fn own_word(kind: &EntityLayout, moment: Moment<'_>, place: usize) ->
 }
 
 /// Counts the payment itself. `holds` tells whether its value is among the distinct ones already.
-fn count_in(
-    totals: &mut Totals,
-    cell: &Cell,
-    moment: Moment<'_>,
-    kind: &EntityLayout,
-    holds: bool,
-) {
+fn count_in(totals: &mut Totals, cell: &Cell, moment: Moment<'_>, kind: &EntityLayout, holds: bool) {
     if let Measure::Share(base) = cell.measure {
         totals.whole += i64::from(meets(moment.flags, base));
     }
@@ -176,49 +178,105 @@ impl Span {
     }
 }
 
-/// One pass over the few events of a window. The second value tells whether the payment's own value is
-/// among the distinct ones.
-fn gather(
-    kind: &EntityLayout,
-    cell: &Cell,
-    block: Block<'_>,
-    span: &Span,
-    moment: Moment<'_>,
-) -> (Totals, bool) {
-    let mut totals = Totals::NONE;
-    if span.low == span.high {
-        return (totals, false);
-    }
-    let need = cell.need;
-    // Without a need there may be no flags to look at.
-    let counts = |row: &&[u64]| need == 0 || meets(row[1], need);
-    let rows = || block.rows(span.low, span.high);
-    match cell.measure {
-        Measure::Events if need == 0 => {
-            totals.count = (span.high - span.low) as i64;
-            (totals.first, totals.last) = (block.time(span.low), block.time(span.high - 1));
-        }
-        Measure::Events | Measure::Share(_) => {
-            rows().filter(counts).for_each(|row| totals.event(row[0] as i64));
-            if let Measure::Share(base) = cell.measure {
-                totals.whole = rows().filter(|row| base == 0 || meets(row[1], base)).count() as i64;
+/// What most cells are asked for, and no more.
+struct Brief {
+    count: i64,
+    /// For a share: the events it is a share of.
+    whole: i64,
+    sum: i128,
+}
+
+impl Brief {
+    /// One pass over the few events of a window, and the payment itself where it counts.
+    #[inline]
+    fn gather(kind: &EntityLayout, cell: &Cell, block: Block<'_>, span: &Span, moment: Moment<'_>) -> Brief {
+        let mut brief = Brief { count: 0, whole: 0, sum: 0 };
+        let need = cell.need;
+        // Without a need there may be no flags to look at.
+        let counts = |row: &[u64]| need == 0 || meets(row[1], need);
+        let own = cell.including && meets(moment.flags, need);
+        match cell.measure {
+            Measure::Events if need == 0 => brief.count = (span.high - span.low) as i64 + i64::from(own),
+            Measure::Events => {
+                block.each(span.low, span.high, |row| brief.count += i64::from(counts(row)));
+                brief.count += i64::from(own);
             }
-        }
-        Measure::Column(place) => {
-            let numbers = rows().filter(counts).map(|row| row[place]).filter(|word| *word != NO_NUMBER);
-            numbers.for_each(|word| totals.number(word as i64, cell.wants));
-        }
-        Measure::Distinct(place) => {
-            let mut keys: ArrayVec<u64, SCAN_MAX> = ArrayVec::new();
-            for key in rows().filter(counts).map(|row| row[place]) {
-                if key != NO_KEY && !keys.contains(&key) {
-                    // Never full: there are at most as many values as events.
-                    let _ = keys.try_push(key);
+            Measure::Share(base) => {
+                block.each(span.low, span.high, |row| {
+                    brief.count += i64::from(counts(row));
+                    brief.whole += i64::from(base == 0 || meets(row[1], base));
+                });
+                brief.count += i64::from(own);
+                brief.whole += i64::from(cell.including && meets(moment.flags, base));
+            }
+            Measure::Column(place) => {
+                let mut number = |word: u64| {
+                    if word != NO_NUMBER {
+                        brief.count += 1;
+                        brief.sum += i128::from(word as i64);
+                    }
+                };
+                block.each(span.low, span.high, |row| {
+                    if counts(row) {
+                        number(row[place]);
+                    }
+                });
+                if own {
+                    number(own_word(kind, moment, place));
                 }
             }
-            totals.count = keys.len() as i64;
-            return (totals, cell.including && keys.contains(&own_word(kind, moment, place)));
+            Measure::Distinct(place) => {
+                let mut keys: ArrayVec<u64, { SCAN_MAX + 1 }> = ArrayVec::new();
+                let mut see = |key: u64| {
+                    if key != NO_KEY && !keys.contains(&key) {
+                        // Never full: there are at most as many values as events.
+                        let _ = keys.try_push(key);
+                    }
+                };
+                block.each(span.low, span.high, |row| {
+                    if counts(row) {
+                        see(row[place]);
+                    }
+                });
+                if own {
+                    see(own_word(kind, moment, place));
+                }
+                brief.count = keys.len() as i64;
+            }
+        }
+        brief
+    }
+
+    /// The value asked for; NaN when there is none.
+    #[inline]
+    fn answer(&self, answer: &Answer) -> f64 {
+        match answer.reading {
+            Reading::Count => self.count as f64,
+            Reading::Sum => nearest(self.sum) / answer.parts,
+            Reading::Avg if self.count > 0 => nearest(self.sum) / (self.count as f64 * answer.parts),
+            Reading::Ratio if self.whole > 0 => self.count as f64 / self.whole as f64,
+            // The other readings are those that want more than this.
+            _ => f64::NAN,
         }
     }
-    (totals, false)
+}
+
+/// One pass over the few events of a window, for a cell that wants more than count and sum.
+fn gather(cell: &Cell, block: Block<'_>, span: &Span) -> Totals {
+    let mut totals = Totals::NONE;
+    let need = cell.need;
+    block.each(span.low, span.high, |row| {
+        if need != 0 && !meets(row[1], need) {
+            return;
+        }
+        match cell.measure {
+            Measure::Events => totals.event(row[0] as i64),
+            Measure::Column(place) if row[place] != NO_NUMBER => {
+                totals.number(row[place] as i64, cell.wants);
+            }
+            // Shares and distinct values are never asked for more than how many.
+            Measure::Column(_) | Measure::Share(_) | Measure::Distinct(_) => {}
+        }
+    });
+    totals
 }
