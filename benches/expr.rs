@@ -142,7 +142,7 @@ fn run(c: &mut Criterion) {
             b.iter(|| {
                 let rows = payments.iter().zip(activity.chunks_exact(3));
                 let hits =
-                    rows.filter(|(payment, activity)| test.holds(Facts { payment, activity }) == Some(true));
+                    rows.filter(|(payment, activity)| test.holds(Facts::new(payment, activity)) == Some(true));
                 hits.count()
             });
         });

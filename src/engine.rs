@@ -77,7 +77,7 @@ impl State {
         let State { pipeline, velocity } = self;
         with_activity(pipeline.plan().aggregates().len(), |activity| {
             let degraded = ask(velocity, payment, pipeline.filters(payment), activity);
-            pipeline.decide(Facts { payment, activity }, degraded)
+            pipeline.decide(Facts::new(payment, activity), degraded)
         })
     }
 }
@@ -156,7 +156,7 @@ impl Engine {
                 Op::Settle { .. } => None,
             })
             .enumerate()
-            .map(|(row, payment)| Facts { payment, activity: &activity[row * width..(row + 1) * width] })
+            .map(|(row, payment)| Facts::new(payment, &activity[row * width..(row + 1) * width]))
             .collect();
         let before = out.len();
         out.resize(before + facts.len(), Decision::NONE);
@@ -177,7 +177,7 @@ impl Engine {
         let state = self.state.load();
         let State { pipeline, velocity } = &**state;
         let known = velocity.settle(payment, settlement.status);
-        pipeline.settle(Facts { payment, activity: &[] }, settlement);
+        pipeline.settle(Facts::new(payment, &[]), settlement);
         known
     }
 
@@ -205,7 +205,7 @@ impl Engine {
         let State { pipeline, velocity } = &**state;
         with_activity(pipeline.plan().aggregates().len(), |activity| {
             let degraded = velocity.peek(payment, pipeline.filters(payment), activity);
-            let facts = Facts { payment, activity };
+            let facts = Facts::new(payment, activity);
             Explanation::new(pipeline, facts, &pipeline.decide(facts, degraded))
         })
     }

@@ -50,6 +50,7 @@ mod payment;
 mod pipeline;
 mod policy;
 mod report;
+mod risk;
 mod rules;
 mod schema;
 mod scope;
@@ -59,7 +60,9 @@ mod time;
 mod token;
 mod velocity;
 
-pub use decision::{Decision, Degraded, Digest, Outcome, RULES_MAX, RuleSet, Seen, VALUES_MAX};
+pub use decision::{
+    CONTRIBUTIONS_MAX, Challenged, Contribution, Decision, Degraded, Digest, Outcome, RULES_MAX, RuleSet, Seen, VALUES_MAX,
+};
 pub use describe::{Description, Explanation, Reason, Truth};
 pub use engine::{Engine, Event};
 pub use error::{Diagnostic, Error, ErrorKind};
@@ -71,8 +74,9 @@ pub use model::{
 };
 pub use money::{AMOUNT_MINOR_MAX, AmountError, Currency, Money, Rates};
 pub use payment::{FieldError, ITEMS_MAX, Item, Payment};
-pub use pipeline::{Options, Pipeline, STAGES_MAX};
+pub use pipeline::{MODEL_FILE_BYTES_MAX, Options, Pipeline, STAGES_MAX};
 pub use rules::{Example, RULE_FILE_BYTES_MAX, Rule, RuleScope};
+pub use risk::Risk;
 #[doc(hidden)]
 pub use rules::{RuleColumns, RuleIndex};
 pub use schema::{

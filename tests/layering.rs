@@ -6,7 +6,7 @@ use std::path::Path;
 /// The floors, lowest first; ARCHITECTURE.md has the same table.
 const FLOORS: &[&[&str]] = &[
     &["time", "money", "token", "error"],
-    &["payment", "schema", "decision"],
+    &["payment", "schema", "decision", "risk"],
     &["velocity", "list", "codec", "simulate"],
     &["expr"],
     &["stage", "rules", "model"],

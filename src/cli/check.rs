@@ -147,7 +147,7 @@ fn measure(engine: &Engine) -> Result<Report, Error> {
     let facts: Vec<Facts<'_>> = payments
         .iter()
         .enumerate()
-        .map(|(i, payment)| Facts { payment, activity: &activity[i * width..(i + 1) * width] })
+        .map(|(i, payment)| Facts::new(payment, &activity[i * width..(i + 1) * width]))
         .collect();
     let rules = pipeline
         .rules()

@@ -195,7 +195,7 @@ fn features(pipeline: &Pipeline, sheet: &mut Sheet, payments: &[Payment], activi
         if pipeline.inputs().is_empty() {
             activity.iter().for_each(|value| sheet.float(*value));
         } else {
-            let facts = Facts { payment, activity };
+            let facts = Facts::new(payment, activity);
             pipeline
                 .inputs()
                 .iter()
