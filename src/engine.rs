@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use rayon::prelude::*;
 
+use crate::counterfactual::Counterfactual;
 use crate::decision::{Decision, Degraded};
 use crate::describe::{Description, Explanation};
 use crate::error::Error;
@@ -207,6 +208,17 @@ impl Engine {
             let degraded = velocity.peek(payment, pipeline.filters(payment), activity);
             let facts = Facts::new(payment, activity);
             Explanation::new(pipeline, facts, &pipeline.decide(facts, degraded))
+        })
+    }
+
+    /// The smallest change of one number that would have brought the payment an approval; `None` when
+    /// it is approved as it is, or no change of one number does. Remembers nothing.
+    pub fn counterfactual(&self, payment: &Payment) -> Option<Counterfactual> {
+        let state = self.state.load();
+        let State { pipeline, velocity } = &**state;
+        with_activity(pipeline.plan().aggregates().len(), |activity| {
+            let degraded = velocity.peek(payment, pipeline.filters(payment), activity);
+            Counterfactual::find(pipeline, Facts::new(payment, activity), degraded)
         })
     }
 

@@ -6,7 +6,8 @@ use tollgate::{Decision, Degraded, Engine, Options, Outcome, Pipeline, score_of}
 
 use support::{ARTIFACT, Folder, logistic, payments, trees};
 
-const POLICY: &str = "[thresholds]\nchallenge = 300\nreview = 500\ndecline = 800\n[model]\nchampion = \"first\"\n";
+const POLICY: &str =
+    "[thresholds]\nchallenge = 300\nreview = 500\ndecline = 800\n[model]\nchampion = \"first\"\n";
 
 fn rule(id: &str, when: &str, effect: &str) -> String {
     format!("[[rule]]\nid = \"{id}\"\nwhen = '{when}'\n{effect}\nreason = \"R\"\n")
@@ -55,7 +56,11 @@ fn the_probability_is_the_calibrated_margin_of_the_inputs_seen() {
 fn points_are_added_to_the_score_and_rules_read_it() {
     let rules = [
         rule("points", "amount > 0", "weight = 50"),
-        rule("sure", "score >= 500 and probability >= 0.5 and risk_level == \"highest\"", "then = \"decline\""),
+        rule(
+            "sure",
+            "score >= 500 and probability >= 0.4 and risk_level == \"highest\"",
+            "then = \"decline\"",
+        ),
         rule("radar", ":risk_score: >= 35", "then = \"challenge\"\nshadow = true"),
         rule("strange", "anomaly > 0", "then = \"review\""),
     ];
@@ -137,8 +142,7 @@ fn a_model_without_a_number_is_said_and_rules_decide_alone() {
     let broken = ARTIFACT.replace("FORM", r#"{"logistic":{"intercept":0.0,"weights":[1e308,-1e308],"means":[-1e30,-1e30],"scales":[1e-30,1e-30]}}"#);
     let broken = broken.replace("CALIBRATION", r#"{"platt":{"slope":1.0,"intercept":0.0}}"#);
     let rules = rule("always", "amount > 0", "weight = 320");
-    let folder =
-        Folder::new(&[("a.toml", &rules), ("policy.toml", POLICY), ("models/first.json", &broken)]);
+    let folder = Folder::new(&[("a.toml", &rules), ("policy.toml", POLICY), ("models/first.json", &broken)]);
     let (_, _, decisions) = decide(&folder, 50);
     // A payment without a card has no infinity of the other sign.
     let odd: Vec<_> = decisions.iter().filter(|d| d.degraded.contains(Degraded::NO_MODEL)).collect();
@@ -149,6 +153,90 @@ fn a_model_without_a_number_is_said_and_rules_decide_alone() {
         assert!(decision.contributions.is_empty());
         assert_eq!(decision.degraded.names().last(), Some("no_model"));
     }
+}
+
+/// Shapley values of a weighted sum are its terms, and with what is expected they are the margin.
+#[test]
+fn an_explanation_has_every_inputs_exact_share() {
+    let folder = Folder::new(&[("policy.toml", POLICY), ("models/first.json", &logistic())]);
+    let (engine, payments, _) = decide(&folder, 200);
+    for payment in &payments {
+        let explanation = engine.explain(payment);
+        let model = explanation.model.unwrap();
+        assert_eq!((model.model.as_str(), model.expected, model.inputs.len()), ("first", -6.0, 2));
+        let sum: f64 = model.inputs.iter().map(|i| i.shapley).sum();
+        assert!((model.expected + sum - model.margin).abs() < 1e-12);
+        assert!(model.inputs[0].shapley.abs() >= model.inputs[1].shapley.abs());
+        let probability = explanation.decision.probability.unwrap();
+        assert!((probability - 1.0 / (1.0 + (-model.margin).exp())).abs() < 1e-12);
+    }
+}
+
+fn payment(schema: &tollgate::Schema, id: &str, amount: &str, second: u32) -> tollgate::Payment {
+    use tollgate::{Currency, Money, Payment, Timestamp, Value, field};
+    let mut payment = Payment::new(schema);
+    let at = Timestamp::parse(&format!("2026-01-05T12:00:{second:02}Z")).unwrap();
+    let amount = Money::parse(amount, Currency::parse("USD").unwrap()).unwrap();
+    for (id, value) in [
+        (field::ID, Value::Token(id)),
+        (field::AT, Value::Timestamp(at)),
+        (field::AMOUNT, Value::Money(amount)),
+        (field::CARD, Value::Token("tok_1")),
+    ] {
+        payment.set(schema, id, value).unwrap();
+    }
+    payment
+}
+
+/// What is said of the last of some payments of one card.
+fn counterfactual(files: &[(&str, &str)], amounts: &[&str]) -> Option<tollgate::Counterfactual> {
+    let engine = Engine::new(Folder::new(files).open().unwrap_or_else(|e| panic!("{e}")));
+    let schema = engine.pipeline().schema().clone();
+    let payments = (0..).zip(amounts).map(|(i, amount)| payment(&schema, &format!("p{i}"), amount, i));
+    let payments: Vec<_> = payments.collect();
+    let (last, before) = payments.split_last().unwrap();
+    before.iter().for_each(|p| drop(engine.score(p)));
+    engine.counterfactual(last)
+}
+
+#[test]
+fn the_smallest_change_that_brings_an_approval_is_found_and_true() {
+    let said =
+        |files: &[(&str, &str)], amounts: &[&str]| counterfactual(files, amounts).map(|c| c.to_string());
+    let seven = ["10.00"; 8];
+    let burst = rule("burst", "count(card, 1h) >= 4", "then = \"decline\"");
+    let would = |what: &str| Some(format!("would be approved if {what}"));
+    assert_eq!(said(&[("a.toml", &burst)], &seven), would("`count(card, 1h)` were <= 3 (now 7)"));
+    assert_eq!(said(&[("a.toml", &burst)], &seven[..3]), None, "it is approved as it is");
+
+    let large = rule("large", "amount > 99.99", "then = \"review\"");
+    assert_eq!(said(&[("a.toml", &large)], &["120.00"]), would("`amount` were <= 99.99 (now 120)"));
+    // Two rules on two numbers: no single change helps.
+    let both = [burst.clone(), large.clone()].concat();
+    let mut amounts = seven.to_vec();
+    amounts[7] = "120.00";
+    assert_eq!(said(&[("a.toml", &both)], &amounts), None);
+    // A hole in the middle: beyond it is declined again.
+    let hole = rule("hole", "amount < 50 or amount > 60", "then = \"decline\"");
+    assert_eq!(said(&[("a.toml", &hole)], &["45.00"]), would("`amount` were == 50 (now 45)"));
+    // Read within a formula only: found by the ladder and halved to the cent.
+    let twice = rule("twice", "amount * 2 + 1 >= 200", "then = \"decline\"");
+    assert_eq!(said(&[("a.toml", &twice)], &["120.00"]), would("`amount` were <= 99.49 (now 120)"));
+    // A shadow rule decides nothing.
+    let shadow = rule("shadow", "amount > 1", "then = \"decline\"\nshadow = true");
+    assert_eq!(said(&[("a.toml", &shadow)], &["120.00"]), None);
+
+    // The cut of a tree, and the crossing of a weighted sum.
+    let policy = POLICY;
+    let tree = [("policy.toml", policy), ("models/first.json", &*trees("platt").leak())];
+    assert_eq!(said(&tree, &["75.00"]), would("`amount` were <= 60 (now 75)"));
+    let sum = [("policy.toml", policy), ("models/first.json", &*logistic().leak())];
+    let change = counterfactual(&sum, &["500.00"]).unwrap();
+    assert_eq!((change.what.as_str(), change.relation, change.now), ("amount", "<=", 500.0));
+    // Checked by a payment of that very amount, and of a cent more.
+    let at = |amount: f64| counterfactual(&sum, &[&format!("{amount:.2}")]);
+    assert_eq!(at(change.needed), None);
+    assert!(at(change.needed + 0.01).is_some());
 }
 
 #[test]
@@ -176,15 +264,22 @@ fn refused(files: &[(&str, &str)], expected: &[&str]) {
 
 #[test]
 fn every_mistake_of_a_model_is_shown_beside_those_of_the_rules() {
-    let expression = logistic().replace("\"amount\"", "\"amuont + 1\"");
+    let expression = logistic().replace("\"expression\":\"amount\"", "\"expression\":\"amuont + 1\"");
     refused(
-        &[("policy.toml", POLICY), ("a.toml", &rule("r", "crad == 1", "weight = 1")), ("models/first.json", &expression)],
+        &[
+            ("policy.toml", POLICY),
+            ("a.toml", &rule("r", "crad == 1", "weight = 1")),
+            ("models/first.json", &expression),
+        ],
         &["first.json, input `amount`:1:1", "did you mean `amount`?", "a.toml:3:9", "did you mean `card`?"],
     );
     let model = |text: &str, expected: &[&str]| {
         refused(&[("policy.toml", POLICY), ("models/first.json", text)], expected);
     };
-    model(&logistic().replace("\"amount\"", "\"score / 10\""), &["can't read what the models say"]);
+    model(
+        &logistic().replace("\"expression\":\"amount\"", "\"expression\":\"score / 10\""),
+        &["can't read what the models say"],
+    );
     model(&logistic().replace("\"format\":1", "\"format\":9"), &["layout is 9, and 1 is read"]);
     model(&logistic().replace("BIG_TICKET", "big ticket"), &["`big ticket` is no reason code", "capitals"]);
     model(&trees("none"), &["a champion needs a calibration", "`anomaly` in policy.toml"]);
@@ -216,7 +311,9 @@ fn models_lie_in_the_folder_or_beside_it() {
 #[test]
 fn an_example_may_say_what_the_models_say() {
     let text = rule("r", "score >= 500 and anomaly > 0.6", "then = \"review\"");
-    let good = format!("{text}example.fires = [{{ score = 500, anomaly = 0.7 }}]\nexample.quiet = [{{ score = 900 }}]\n");
+    let good = format!(
+        "{text}example.fires = [{{ score = 500, anomaly = 0.7 }}]\nexample.quiet = [{{ score = 900 }}]\n"
+    );
     assert!(Folder::new(&[("a.toml", &good)]).open().is_ok());
     let bad = format!("{text}example.fires = [{{ score = 499, anomaly = 0.7 }}]\n");
     refused(&[("a.toml", &bad)], &["must fire for this example"]);

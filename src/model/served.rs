@@ -77,7 +77,10 @@ impl Served {
             && model.width() != artifact.inputs.len()
         {
             let (width, inputs) = (model.width(), artifact.inputs.len());
-            wrong.push(Diagnostic::whole(path, format!("the form takes {width} inputs, and {inputs} are listed")));
+            wrong.push(Diagnostic::whole(
+                path,
+                format!("the form takes {width} inputs, and {inputs} are listed"),
+            ));
         }
         if wrong.len() > before {
             return None;

@@ -54,7 +54,9 @@ impl Library<'_> {
         }
         match nearest(name, known.iter().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("put it into models/{name}.json, in the folder of rules or beside it, or drop the line"),
+            None => format!(
+                "put it into models/{name}.json, in the folder of rules or beside it, or drop the line"
+            ),
         }
     }
 }
@@ -109,7 +111,10 @@ mod tests {
     #[test]
     fn names_that_are_paths_are_refused() {
         for name in ["", "../x", "a/b", ".hidden", &"x".repeat(65)] {
-            assert!(Library::Folder(Path::new(".")).read(name).unwrap_err().0.contains("no model's name"), "{name}");
+            assert!(
+                Library::Folder(Path::new(".")).read(name).unwrap_err().0.contains("no model's name"),
+                "{name}"
+            );
         }
         assert!(is_name(&"x".repeat(64)) && is_name("shipped-2.v1"));
     }

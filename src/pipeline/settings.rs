@@ -120,7 +120,8 @@ pub(super) fn inputs_file(
     for (name, expression) in entries {
         match Number::compile(expression.get_ref(), scope) {
             Ok(number) if number.inputs().risk => wrong.push(
-                Diagnostic::at(path, text, expression.span(), READS_RISK).label("what the payment and its past say"),
+                Diagnostic::at(path, text, expression.span(), READS_RISK)
+                    .label("what the payment and its past say"),
             ),
             Ok(number) => inputs.push((name, number)),
             Err(errors) => wrong.extend(file::diagnose(path, text, &expression, errors)),

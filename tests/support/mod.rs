@@ -16,7 +16,8 @@ const PLATT: &str = r#"{"platt":{"slope":1.0,"intercept":0.0}}"#;
 
 /// Log-odds that rise with the amount and with the card's payments.
 pub fn logistic() -> String {
-    let form = r#"{"logistic":{"intercept":-6.0,"weights":[1.5,1.0],"means":[50.0,1.0],"scales":[100.0,2.0]}}"#;
+    let form =
+        r#"{"logistic":{"intercept":-6.0,"weights":[1.5,1.0],"means":[50.0,1.0],"scales":[100.0,2.0]}}"#;
     ARTIFACT.replace("FORM", form).replace("CALIBRATION", PLATT)
 }
 
