@@ -168,7 +168,7 @@ impl Trial<'_> {
         tries.truncate(COUNTERFACTUAL_TRIES_MAX);
         let found = tries.iter().position(|value| self.approves_with(leaf, *value))?;
         let side = |value: &&f64| (**value > now) == (tries[found] > now);
-        let failed = tries[..found].iter().filter(side).next_back().copied().unwrap_or(now);
+        let failed = tries[..found].iter().rfind(side).copied().unwrap_or(now);
         let needed = self.refine(leaf, failed, tries[found], grid);
         let beyond = tries[found..].iter().filter(side).all(|value| self.approves_with(leaf, *value));
         let what = match leaf {
