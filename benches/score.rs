@@ -115,7 +115,7 @@ const WINDOWS: [&str; 12] = [
 fn inputs() -> Vec<(String, f64)> {
     let windows = WINDOWS.map(|w| (w.to_owned(), if w.contains("amount") { 400.0 } else { 6.0 }));
     let amounts = (1..=6).map(|i| (format!("amount * {i}"), 200.0 * f64::from(i)));
-    let ratios = (0..6).map(|i| (format!("amount / (1 + {})", WINDOWS[i]), 100.0));
+    let ratios = (0..6).map(|i| (format!("amount_in(\"USD\") / (1 + {})", WINDOWS[i]), 100.0));
     let hours = (0..6).map(|i| (format!("abs(hour(at) - {})", i * 4), 12.0));
     windows.into_iter().chain(amounts).chain(ratios).chain(hours).collect()
 }

@@ -92,7 +92,7 @@ impl Trial<'_> {
     fn leaves(&self) -> impl Iterator<Item = Leaf> {
         let rules = self.pipeline.rules().iter().filter(|r| !r.shadow).map(|r| r.when.inputs());
         let champion = self.pipeline.models().of(Role::Champion);
-        let inputs = champion.into_iter().flat_map(|c| c.numbers()).map(|n| n.inputs().clone());
+        let inputs = champion.into_iter().flat_map(|c| c.numbers()).map(|n| n.inputs());
         let (mut aggregates, mut fields) = (Vec::new(), 0u128);
         for read in rules.chain(inputs) {
             fields |= read.fields;

@@ -299,6 +299,32 @@ fn a_missing_model_is_told_at_its_line_with_what_would_do() {
 }
 
 #[test]
+fn a_model_has_as_many_inputs_as_the_limit_and_no_more() {
+    let with = |inputs: usize| {
+        let one = r#"{"name":"a","expression":"amount"}"#;
+        let numbers = |n: &str| vec![n; inputs].join(",");
+        format!(
+            r#"{{"format":1,"name":"wide","inputs":[{}],"form":{{"logistic":{{"intercept":0.0,"weights":[{w}],"means":[{w}],"scales":[{}]}}}},"calibration":"identity"}}"#,
+            vec![one; inputs].join(","),
+            numbers("1.0"),
+            w = numbers("0.0"),
+        )
+    };
+    let open = |inputs| Folder::new(&[("policy.toml", POLICY), ("models/first.json", &with(inputs))]).open();
+    open(tollgate::MODEL_INPUTS_MAX).unwrap();
+    let past = open(tollgate::MODEL_INPUTS_MAX + 1).unwrap_err().to_string();
+    assert!(past.contains("1 to 1024 inputs, and this has 1025"), "{past}");
+    assert!(open(0).unwrap_err().to_string().contains("this has 0"));
+}
+
+#[test]
+fn a_folder_opens_without_the_models_it_names_when_none_is_asked() {
+    let folder = Folder::new(&[("policy.toml", POLICY)]);
+    let options = Options { without_models: true, ..Options::default() };
+    assert!(folder.open().is_err() && Pipeline::open_with(folder.path(), &options).is_ok());
+}
+
+#[test]
 fn models_lie_in_the_folder_or_beside_it() {
     let folder = Folder::new(&[("rules/policy.toml", POLICY), ("models/first.json", &logistic())]);
     assert!(Pipeline::open(folder.path().join("rules")).is_ok());

@@ -41,6 +41,10 @@ pub(super) struct ModelArgs {
     /// Model that is asked too and compared with it, without effect
     #[arg(long, value_name = "FILE")]
     challenger: Option<PathBuf>,
+
+    /// For commands that ask no model.
+    #[arg(skip)]
+    none: bool,
 }
 
 impl ModelArgs {
@@ -61,9 +65,11 @@ impl RulesArgs {
         self.open_with(None, models)
     }
 
-    /// With a file of named inputs, which the pipeline then computes too.
+    /// With a file of named inputs, which the pipeline then computes too, and without models: what they are
+    /// trained from must be there before they are.
     pub(super) fn open_with_inputs(&self, inputs: Option<&Path>) -> Result<Pipeline, Error> {
-        self.open_with(inputs, &ModelArgs::default())
+        let models = ModelArgs { none: true, ..ModelArgs::default() };
+        self.open_with(inputs, &models)
     }
 
     fn open_with(&self, inputs: Option<&Path>, models: &ModelArgs) -> Result<Pipeline, Error> {
@@ -78,6 +84,7 @@ impl RulesArgs {
             inputs: inputs.map(read).transpose()?,
             model: ModelArgs::read(&models.model)?,
             challenger: ModelArgs::read(&models.challenger)?,
+            without_models: models.none,
             ..Options::default()
         };
         match &self.rules {

@@ -188,8 +188,8 @@ impl Number {
     }
 
     /// What it reads, itself; what its aggregates read is in the plan.
-    pub(crate) fn inputs(&self) -> &Inputs {
-        &self.inputs
+    pub(crate) fn inputs(&self) -> Inputs {
+        self.inputs.clone()
     }
 }
 

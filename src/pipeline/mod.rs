@@ -96,6 +96,9 @@ pub struct Options {
     pub model: Option<(String, String)>,
     /// A model that is compared with it, likewise.
     pub challenger: Option<(String, String)>,
+    /// Leaves the models that `policy.toml` names alone: for what is asked before they are there, training
+    /// them first of all.
+    pub without_models: bool,
 }
 
 impl Pipeline {
@@ -176,6 +179,7 @@ impl Pipeline {
         let artifacts: Vec<(Role, (String, String))> = Role::ALL
             .into_iter()
             .zip(given.into_iter().zip(&names))
+            .filter(|_| !options.without_models)
             .filter_map(|(role, (given, name))| {
                 let named = || {
                     let (path, text) = policy?;
