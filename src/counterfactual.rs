@@ -124,12 +124,19 @@ impl Trial<'_> {
         number && !windows.any(|a| a.filter.is_some() || reads(a.function))
     }
 
+    /// The money in a field of that kind.
+    fn money(&self, id: FieldId) -> Option<Money> {
+        let kind = self.pipeline.schema().field(id).kind;
+        if kind == Kind::Money { self.facts.payment.money(id) } else { None }
+    }
+
     fn now(&self, leaf: &Leaf) -> f64 {
         match leaf {
             Leaf::Aggregate(i) => self.facts.activity.get(*i).copied().unwrap_or(f64::NAN),
-            Leaf::Field(id) => match self.facts.payment.money(*id) {
+            Leaf::Field(id) => match self.money(*id) {
                 Some(money) => money.major(),
-                None => self.facts.payment.number(*id),
+                None if self.facts.payment.has(*id) => self.facts.payment.number(*id),
+                None => f64::NAN,
             },
         }
     }
@@ -146,7 +153,7 @@ impl Trial<'_> {
             }
             Leaf::Field(id) => {
                 let mut payment = self.facts.payment.clone();
-                let value = match payment.money(*id) {
+                let value = match self.money(*id) {
                     None => Some(Value::Number(value)),
                     Some(money) => Money::from_major(value, money.currency).ok().map(Value::Money),
                 };
@@ -191,7 +198,7 @@ impl Trial<'_> {
                 _ => None,
             },
             Leaf::Field(id) => {
-                let exponent = self.facts.payment.money(*id)?.currency.exponent();
+                let exponent = self.money(*id)?.currency.exponent();
                 Some(1.0 / 10f64.powi(exponent as i32))
             }
         }

@@ -182,6 +182,7 @@ fn payment(schema: &tollgate::Schema, id: &str, amount: &str, second: u32) -> to
         (field::AT, Value::Timestamp(at)),
         (field::AMOUNT, Value::Money(amount)),
         (field::CARD, Value::Token("tok_1")),
+        (schema.find("ip_lat").unwrap(), Value::Number(7.0)),
     ] {
         payment.set(schema, id, value).unwrap();
     }
@@ -211,6 +212,8 @@ fn the_smallest_change_that_brings_an_approval_is_found_and_true() {
 
     let large = rule("large", "amount > 99.99", "then = \"review\"");
     assert_eq!(said(&[("a.toml", &large)], &["120.00"]), would("`amount` were <= 99.99 (now 120)"));
+    let north = rule("north", "ip_lat > 5", "then = \"review\"");
+    assert_eq!(said(&[("a.toml", &north)], &["120.00"]), would("`ip_lat` were <= 5 (now 7)"));
     // Two rules on two numbers: no single change helps.
     let both = [burst.clone(), large.clone()].concat();
     let mut amounts = seven.to_vec();
