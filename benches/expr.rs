@@ -141,8 +141,8 @@ fn run(c: &mut Criterion) {
         group.bench_function("one by one", |b| {
             b.iter(|| {
                 let rows = payments.iter().zip(activity.chunks_exact(3));
-                let hits =
-                    rows.filter(|(payment, activity)| test.holds(Facts { payment, activity }) == Some(true));
+                let hits = rows
+                    .filter(|(payment, activity)| test.holds(Facts::new(payment, activity)) == Some(true));
                 hits.count()
             });
         });

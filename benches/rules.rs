@@ -16,8 +16,7 @@ fn rules(c: &mut Criterion) {
         return;
     };
     let index = RuleIndex::new(&work.tests.iter().collect::<Vec<_>>());
-    let facts: Vec<Facts<'_>> =
-        work.payments.iter().map(|payment| Facts { payment, activity: &[] }).collect();
+    let facts: Vec<Facts<'_>> = work.payments.iter().map(|payment| Facts::new(payment, &[])).collect();
     let mut group = c.benchmark_group("rules/run 50 rules, 1000 payments");
     group.throughput(Throughput::Elements(facts.len() as u64));
     group.bench_function("index, one by one", |b| {

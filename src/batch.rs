@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use crate::codec::{Chunk, Reader, Reject};
+use crate::comparison::Comparison;
 use crate::decision::{Decision, Outcome};
 use crate::engine::{Engine, Event};
 use crate::error::{Error, ErrorKind};
@@ -77,6 +78,8 @@ pub struct Tally {
     pub money: BTreeMap<String, [i128; 4]>,
     /// Matches by rule.
     pub matches: Vec<u64>,
+    /// Champion and challenger side by side.
+    pub comparison: Comparison,
     /// Decisions by what they had to do without.
     pub degraded: BTreeMap<&'static str, u64>,
     /// Field names that the schema does not know, and how often they came.
@@ -244,6 +247,7 @@ impl Tally {
                     sums[outcome] += i128::from(money.minor);
                 }
             }
+            self.comparison.count(decision);
             for rule in decision.matched.iter() {
                 if self.matches.len() <= rule {
                     self.matches.resize(rule + 1, 0);

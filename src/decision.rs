@@ -8,6 +8,8 @@ use arrayvec::ArrayVec;
 pub const RULES_MAX: usize = 1024;
 /// Most velocity values a decision keeps of those its matching rules read.
 pub const VALUES_MAX: usize = 24;
+/// Most model inputs a decision keeps of those that raised the score.
+pub const CONTRIBUTIONS_MAX: usize = 5;
 
 /// What becomes of the payment, from mildest to hardest.
 ///
@@ -76,8 +78,11 @@ impl Degraded {
     pub const NO_RATE: Degraded = Degraded(16);
     /// The payment's time is further ahead than the clock that recent payments set can believe.
     pub const WILD_TIME: Degraded = Degraded(32);
+    /// A model gave no number; what it says counted as absent, and the rules decided alone.
+    pub const NO_MODEL: Degraded = Degraded(64);
 
-    const NAMES: [&'static str; 6] = ["late", "evicted", "warming", "saturated", "no_rate", "wild_time"];
+    const NAMES: [&'static str; 7] =
+        ["late", "evicted", "warming", "saturated", "no_rate", "wild_time", "no_model"];
 
     /// Whether all of `other` is set.
     pub fn contains(self, other: Degraded) -> bool {
@@ -172,14 +177,40 @@ pub struct Seen {
     pub value: f64,
 }
 
+/// How much an input of the champion raised the score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Contribution {
+    /// Index of the input in the model.
+    pub input: u16,
+    /// Its value as the model saw it; NaN for absent.
+    pub value: f32,
+    /// Its share of the margin along the trees' paths, in the margin's own unit (mostly log-odds).
+    pub share: f64,
+}
+
+/// What the challenger would have made of the payment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Challenged {
+    /// Its probability of fraud.
+    pub probability: f64,
+    /// Its score, with the points of the same rules.
+    pub score: u16,
+    /// The outcome by that score. Rules that read the score were asked with the champion's.
+    pub outcome: Outcome,
+}
+
 /// The answer for one payment. Rules and aggregates are indices of the pipeline that `digest`
 /// names; `Pipeline::describe` turns them into words.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
     /// What becomes of the payment.
     pub outcome: Outcome,
-    /// 0 (no risk seen) to 1000.
+    /// 0 (no risk seen) to 1000: the champion's score and the rules' points.
     pub score: u16,
+    /// The champion's calibrated probability of fraud; `None` without a champion.
+    pub probability: Option<f64>,
+    /// The anomaly model's margin; `None` without one.
+    pub anomaly: Option<f64>,
     /// What had to be done without.
     pub degraded: Degraded,
     /// The rule that decided the outcome; `None` when the score or nothing did.
@@ -190,6 +221,11 @@ pub struct Decision {
     pub matched: RuleSet,
     /// The velocity values that the matching rules read, as far as [`VALUES_MAX`] goes.
     pub seen: ArrayVec<Seen, VALUES_MAX>,
+    /// The champion's inputs that raised the score most, largest share first. Kept when the outcome is not
+    /// approve or the score reaches the lowest threshold: nobody asks why of the others.
+    pub contributions: ArrayVec<Contribution, CONTRIBUTIONS_MAX>,
+    /// What the challenger would have made of it; `None` without one.
+    pub challenged: Option<Challenged>,
 }
 
 impl Decision {
@@ -197,11 +233,15 @@ impl Decision {
     pub(crate) const NONE: Decision = Decision {
         outcome: Outcome::Approve,
         score: 0,
+        probability: None,
+        anomaly: None,
         degraded: Degraded::NONE,
         deciding: None,
         digest: Digest([0; 16]),
         matched: RuleSet::EMPTY,
         seen: ArrayVec::new_const(),
+        contributions: ArrayVec::new_const(),
+        challenged: None,
     };
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::attribution::{Attribution, ModelReason};
 use crate::decision::Decision;
 use crate::expr::Facts;
 use crate::payment::Payment;
@@ -18,6 +19,18 @@ pub struct Description {
     pub outcome: &'static str,
     /// 0 to 1000.
     pub score: u16,
+    /// The champion's probability of fraud.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f64>,
+    /// How strange the anomaly model finds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<f64>,
+    /// The model's inputs that raised the score, largest share first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub model: Vec<ModelReason>,
+    /// What the challenger would have made of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub challenger: Option<ChallengerAnswer>,
     /// Rules with effect that matched, the deciding one first.
     pub reasons: Vec<Reason>,
     /// Rules in shadow that matched.
@@ -26,6 +39,17 @@ pub struct Description {
     pub degraded: Vec<&'static str>,
     /// Digest of the pipeline.
     pub pipeline: String,
+}
+
+/// What the challenger would have made of a payment.
+#[derive(Debug, Clone, Serialize, PartialEq)]
+pub struct ChallengerAnswer {
+    /// The outcome's name.
+    pub outcome: &'static str,
+    /// 0 to 1000.
+    pub score: u16,
+    /// Its probability of fraud.
+    pub probability: f64,
 }
 
 /// A rule that matched, and why.
@@ -84,6 +108,14 @@ impl Description {
             id: payment.id().to_owned(),
             outcome: decision.outcome.name(),
             score: decision.score,
+            probability: decision.probability,
+            anomaly: decision.anomaly,
+            model: ModelReason::of(pipeline, decision),
+            challenger: decision.challenged.map(|c| ChallengerAnswer {
+                outcome: c.outcome.name(),
+                score: c.score,
+                probability: c.probability,
+            }),
             reasons: reasons(false),
             shadow: reasons(true),
             degraded: decision.degraded.names().collect(),
@@ -132,7 +164,14 @@ pub(crate) fn show_aggregate(pipeline: &Pipeline, aggregate: usize, value: f64) 
 
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} (score {})", self.id, self.outcome, self.score)?;
+        write!(f, "{} {} (score {}", self.id, self.outcome, self.score)?;
+        if let Some(probability) = self.probability {
+            write!(f, ", probability {probability:.4}")?;
+        }
+        if let Some(anomaly) = self.anomaly {
+            write!(f, ", anomaly {anomaly:.3}")?;
+        }
+        f.write_str(")")?;
         for (title, reasons) in [("", &self.reasons), ("shadow: ", &self.shadow)] {
             for reason in reasons {
                 write!(f, "\n  {title}{} [{}] {}", reason.code, reason.effect, reason.rule)?;
@@ -143,6 +182,15 @@ impl fmt::Display for Description {
                     write!(f, "\n    {name} = {}", value.as_deref().unwrap_or("(absent)"))?;
                 }
             }
+        }
+        for reason in &self.model {
+            let ModelReason { code, expression, share, .. } = reason;
+            let value = reason.value.as_deref().unwrap_or("(absent)");
+            write!(f, "\n  {code} [model {share:+.3}]\n    {expression} = {value}")?;
+        }
+        if let Some(other) = &self.challenger {
+            let ChallengerAnswer { outcome, score, probability } = other;
+            write!(f, "\n  challenger: {outcome} (score {score}, probability {probability:.4})")?;
         }
         if !self.degraded.is_empty() {
             write!(f, "\n  degraded: {}", self.degraded.join(", "))?;
@@ -156,6 +204,9 @@ impl fmt::Display for Description {
 pub struct Explanation {
     /// The decision in words.
     pub decision: Description,
+    /// Where the champion's margin comes from; `None` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<Attribution>,
     /// Every rule, in order.
     pub rules: Vec<Truth>,
     /// Every field that has a value.
@@ -184,6 +235,8 @@ pub struct Truth {
 impl Explanation {
     pub(crate) fn new(pipeline: &Pipeline, facts: Facts<'_>, decision: &Decision) -> Explanation {
         let schema = pipeline.schema();
+        let risk = pipeline.risk(facts);
+        let facts = Facts { risk: &risk, ..facts };
         let rules = pipeline.rules().iter().map(|rule| Truth {
             rule: rule.id.clone(),
             when: rule.source.clone(),
@@ -202,6 +255,7 @@ impl Explanation {
         Explanation {
             decision: Description::new(pipeline, facts.payment, decision)
                 .expect("this pipeline's own decision"),
+            model: Attribution::of(pipeline, facts),
             rules: rules.collect(),
             fields: fields.collect(),
             velocity: velocity.collect(),
@@ -211,7 +265,11 @@ impl Explanation {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n\nrules", self.decision)?;
+        writeln!(f, "{}", self.decision)?;
+        if let Some(model) = &self.model {
+            writeln!(f, "\n{model}")?;
+        }
+        writeln!(f, "\nrules")?;
         for rule in &self.rules {
             let truth = match (rule.in_scope, rule.holds) {
                 (false, _) => "not asked",

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use rayon::prelude::*;
 
+use crate::counterfactual::Counterfactual;
 use crate::decision::{Decision, Degraded};
 use crate::describe::{Description, Explanation};
 use crate::error::Error;
@@ -77,7 +78,7 @@ impl State {
         let State { pipeline, velocity } = self;
         with_activity(pipeline.plan().aggregates().len(), |activity| {
             let degraded = ask(velocity, payment, pipeline.filters(payment), activity);
-            pipeline.decide(Facts { payment, activity }, degraded)
+            pipeline.decide(Facts::new(payment, activity), degraded)
         })
     }
 }
@@ -156,7 +157,7 @@ impl Engine {
                 Op::Settle { .. } => None,
             })
             .enumerate()
-            .map(|(row, payment)| Facts { payment, activity: &activity[row * width..(row + 1) * width] })
+            .map(|(row, payment)| Facts::new(payment, &activity[row * width..(row + 1) * width]))
             .collect();
         let before = out.len();
         out.resize(before + facts.len(), Decision::NONE);
@@ -177,7 +178,7 @@ impl Engine {
         let state = self.state.load();
         let State { pipeline, velocity } = &**state;
         let known = velocity.settle(payment, settlement.status);
-        pipeline.settle(Facts { payment, activity: &[] }, settlement);
+        pipeline.settle(Facts::new(payment, &[]), settlement);
         known
     }
 
@@ -205,8 +206,19 @@ impl Engine {
         let State { pipeline, velocity } = &**state;
         with_activity(pipeline.plan().aggregates().len(), |activity| {
             let degraded = velocity.peek(payment, pipeline.filters(payment), activity);
-            let facts = Facts { payment, activity };
+            let facts = Facts::new(payment, activity);
             Explanation::new(pipeline, facts, &pipeline.decide(facts, degraded))
+        })
+    }
+
+    /// The smallest change of one number that would have brought the payment an approval; `None` when
+    /// it is approved as it is, or no change of one number does. Remembers nothing.
+    pub fn counterfactual(&self, payment: &Payment) -> Option<Counterfactual> {
+        let state = self.state.load();
+        let State { pipeline, velocity } = &**state;
+        with_activity(pipeline.plan().aggregates().len(), |activity| {
+            let degraded = velocity.peek(payment, pipeline.filters(payment), activity);
+            Counterfactual::find(pipeline, Facts::new(payment, activity), degraded)
         })
     }
 

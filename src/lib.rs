@@ -34,10 +34,13 @@
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
+mod attribution;
 pub mod batch;
 #[doc(hidden)]
 pub mod cli;
 pub mod codec;
+mod comparison;
+mod counterfactual;
 mod decision;
 mod describe;
 mod engine;
@@ -51,6 +54,7 @@ mod payment;
 mod pipeline;
 mod policy;
 mod report;
+mod risk;
 mod rules;
 mod schema;
 mod scope;
@@ -60,8 +64,14 @@ mod time;
 mod token;
 mod velocity;
 
-pub use decision::{Decision, Degraded, Digest, Outcome, RULES_MAX, RuleSet, Seen, VALUES_MAX};
-pub use describe::{Description, Explanation, Reason, Truth};
+pub use attribution::{Attribution, InputValue, ModelReason};
+pub use comparison::Comparison;
+pub use counterfactual::{COUNTERFACTUAL_TRIES_MAX, Counterfactual};
+pub use decision::{
+    CONTRIBUTIONS_MAX, Challenged, Contribution, Decision, Degraded, Digest, Outcome, RULES_MAX, RuleSet,
+    Seen, VALUES_MAX,
+};
+pub use describe::{ChallengerAnswer, Description, Explanation, Reason, Truth};
 pub use engine::{Engine, Event};
 pub use error::{Diagnostic, Error, ErrorKind};
 pub use expr::{Columns, ExprError, Facts, Limits as ExprLimits, Number, Scope, Test};
@@ -72,7 +82,8 @@ pub use model::{
 };
 pub use money::{AMOUNT_MINOR_MAX, AmountError, Currency, Money, Rates};
 pub use payment::{FieldError, ITEMS_MAX, Item, Payment};
-pub use pipeline::{Options, Pipeline, STAGES_MAX};
+pub use pipeline::{MODEL_FILE_BYTES_MAX, Options, Pipeline, STAGES_MAX};
+pub use risk::Risk;
 pub use rules::{Example, RULE_FILE_BYTES_MAX, Rule, RuleScope};
 #[doc(hidden)]
 pub use rules::{RuleColumns, RuleIndex};

@@ -247,10 +247,14 @@ impl Payment {
     }
 
     /// Whether the field has a value.
+    #[inline]
     pub fn has(&self, id: FieldId) -> bool {
-        self.present >> id.index() & 1 == 1
+        // Half of the mask first: a shift of 128 bits costs several of 64.
+        let half = if id.index() < 64 { self.present as u64 } else { (self.present >> 64) as u64 };
+        half >> (id.index() % 64) & 1 == 1
     }
 
+    #[inline]
     fn slot(&self, id: FieldId) -> Option<Slot> {
         self.has(id).then(|| self.slots[id.index()])
     }
@@ -276,16 +280,19 @@ impl Payment {
     }
 
     /// A number field's value as is; NaN when absent. For a field of kind [`Kind::Number`] only.
+    #[inline]
     pub fn number(&self, id: FieldId) -> f64 {
         self.slot(id).map_or(f64::NAN, |s| f64::from_bits(s.a))
     }
 
     /// A money field's value.
+    #[inline]
     pub fn money(&self, id: FieldId) -> Option<Money> {
         self.slot(id).map(|s| Money { minor: s.a as i64, currency: Currency::from_packed(s.b) })
     }
 
     /// A bool field's value.
+    #[inline]
     pub fn bool(&self, id: FieldId) -> Option<bool> {
         self.slot(id).map(|s| s.a != 0)
     }
@@ -307,11 +314,13 @@ impl Payment {
 
     /// The symbol of a text or token field (see [`Schema::symbol`]), or a country's letters packed
     /// in 16 bits (first letter high).
+    #[inline]
     pub fn symbol(&self, id: FieldId) -> Option<u64> {
         self.slot(id).map(|s| s.a)
     }
 
     /// A text or token field's value.
+    #[inline]
     pub fn text(&self, id: FieldId) -> Option<&str> {
         self.slot(id).map(|s| self.text_at(s))
     }

@@ -91,6 +91,11 @@ impl Thresholds {
             Outcome::Approve
         }
     }
+
+    /// The score from which on anything but approve is called for.
+    pub(crate) fn lowest(&self) -> Option<u16> {
+        [self.challenge, self.review, self.decline].into_iter().flatten().min()
+    }
 }
 
 /// The highest score.
@@ -100,6 +105,8 @@ pub const SCORE_MAX: u16 = 1000;
 #[derive(Debug, Clone)]
 pub struct Assessment {
     matched: RuleSet,
+    /// The champion's score.
+    base: u16,
     points: i64,
     /// The first rule found at each rank of [`Effect::RANKS`].
     first: [Option<u16>; 5],
@@ -108,8 +115,9 @@ pub struct Assessment {
 }
 
 impl Assessment {
-    pub(crate) fn new() -> Assessment {
-        Assessment { matched: RuleSet::EMPTY, points: 0, first: [None; 5], stage: u16::MAX }
+    /// Nothing found yet, beside a model's score.
+    pub(crate) fn new(base: u16) -> Assessment {
+        Assessment { matched: RuleSet::EMPTY, base, points: 0, first: [None; 5], stage: u16::MAX }
     }
 
     pub(crate) fn enter(&mut self, stage: u16) {
@@ -142,9 +150,14 @@ impl Assessment {
         &self.matched
     }
 
-    /// The score so far, 0 to [`SCORE_MAX`].
+    /// The score so far, 0 to [`SCORE_MAX`]: the champion's and the rules' points.
     pub fn score(&self) -> u16 {
-        self.points.clamp(0, i64::from(SCORE_MAX)) as u16
+        self.score_from(self.base)
+    }
+
+    /// The score so far if the model had said `base`.
+    pub(crate) fn score_from(&self, base: u16) -> u16 {
+        (i64::from(base) + self.points).clamp(0, i64::from(SCORE_MAX)) as u16
     }
 
     /// Whether a hard rule matched, so that nothing can change the outcome any more.
@@ -154,12 +167,17 @@ impl Assessment {
 
     /// Outcome and deciding rule: the first rank that has a rule, else the score's thresholds.
     pub(crate) fn decide(&self, thresholds: &Thresholds) -> (Outcome, Option<u16>) {
+        self.decide_from(self.base, thresholds)
+    }
+
+    /// The same if the model had said `base`.
+    pub(crate) fn decide_from(&self, base: u16, thresholds: &Thresholds) -> (Outcome, Option<u16>) {
         for (rank, (_, outcome)) in Effect::RANKS.iter().enumerate() {
             if let Some(rule) = self.first[rank] {
                 return (*outcome, Some(rule));
             }
         }
-        (thresholds.outcome(self.score()), None)
+        (thresholds.outcome(self.score_from(base)), None)
     }
 }
 
@@ -240,7 +258,7 @@ mod tests {
         let thresholds = Thresholds { challenge: Some(300), review: Some(500), decline: Some(800) };
         // The order in which rules match must not matter.
         for reverse in [false, true] {
-            let mut assessment = Assessment::new();
+            let mut assessment = Assessment::new(0);
             let mut numbered: Vec<_> = effects.iter().enumerate().collect();
             if reverse {
                 numbered.reverse();
@@ -268,7 +286,7 @@ mod tests {
 
     #[test]
     fn shadow_rules_are_recorded_without_effect() {
-        let mut assessment = Assessment::new();
+        let mut assessment = Assessment::new(0);
         assessment.record(3, Effect::Hard, true);
         assessment.record(4, Effect::Points(900), true);
         assert_eq!(
@@ -280,10 +298,21 @@ mod tests {
 
     #[test]
     fn the_score_stays_within_its_scale() {
-        let mut assessment = Assessment::new();
+        let mut assessment = Assessment::new(0);
         assessment.record(0, Effect::Points(-5000), false);
         assert_eq!(assessment.score(), 0);
         assessment.record(1, Effect::Points(50_000), false);
         assert_eq!(assessment.score(), SCORE_MAX);
+    }
+
+    #[test]
+    fn points_are_added_to_the_models_score() {
+        let mut assessment = Assessment::new(342);
+        assert_eq!(assessment.score(), 342);
+        assessment.record(0, Effect::Points(-50), false);
+        assert_eq!((assessment.score(), assessment.score_from(500)), (292, 450));
+        let thresholds = Thresholds { review: Some(300), ..Default::default() };
+        assert_eq!(assessment.decide(&thresholds).0, Outcome::Approve);
+        assert_eq!(assessment.decide_from(350, &thresholds).0, Outcome::Review);
     }
 }

@@ -1,5 +1,7 @@
 //! Promise 3: the hot path does not touch the heap.
 
+mod support;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -81,4 +83,29 @@ fn scoring_allocates_nothing_once_warm() {
     let mut rounds: Vec<u64> = payments.chunks(20).map(|round| allocations(|| score(round))).collect();
     rounds.sort_unstable();
     assert_eq!(rounds[rounds.len() / 2], 0, "score, the median of rounds of 20: {rounds:?}");
+}
+
+/// Inputs, trees, reasons and the challenger have their room; asked twice, it is there.
+#[test]
+fn models_allocate_nothing_once_warm() {
+    let policy =
+        "[thresholds]\nchallenge = 200\n[model]\nchampion = \"a\"\nchallenger = \"b\"\nanomaly = \"c\"\n";
+    let folder = support::Folder::new(&[
+        ("policy.toml", policy),
+        ("models/a.json", &support::logistic()),
+        ("models/b.json", &support::trees("platt")),
+        ("models/c.json", &support::trees("none")),
+    ]);
+    let engine = Engine::new(folder.open().unwrap());
+    let payments = payments(&engine, 5_000);
+    payments.iter().for_each(|payment| drop(engine.score(payment)));
+    let mut explained = 0;
+    let asked = allocations(|| {
+        for payment in &payments {
+            let decision = std::hint::black_box(engine.preview(payment));
+            explained += usize::from(!decision.contributions.is_empty());
+        }
+    });
+    assert_eq!(asked, 0);
+    assert!(explained > 50, "{explained} decisions have reasons");
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tollgate::{
     Columns, Currency, ExprError, ExprLimits as Limits, Facts, List, ListItem, ListKind, Lists, Money,
-    Number, Payment, Rates, Schema, Scope, Test, Timestamp, Value, field,
+    Number, Payment, Rates, Risk, Schema, Scope, Test, Timestamp, Value, field,
 };
 
 const REFERENCE: &str = include_str!("../docs/rules.md");
@@ -16,6 +16,7 @@ struct World {
     scope: Scope,
     payment: Payment,
     activity: Vec<f64>,
+    risk: Risk,
 }
 
 fn fenced(language: &str) -> impl Iterator<Item = &'static str> {
@@ -92,7 +93,10 @@ fn world() -> World {
             other => other.as_float().or(other.as_integer().map(|n| n as f64)).unwrap(),
         });
     }
-    World { schema, scope, payment, activity }
+    let answer = |name: &str| sample["risk"].get(name).map_or(f64::NAN, |n| n.as_float().unwrap());
+    let risk =
+        Risk { score: answer("score"), probability: answer("probability"), anomaly: answer("anomaly") };
+    World { schema, scope, payment, activity, risk }
 }
 
 impl World {
@@ -112,20 +116,22 @@ impl World {
         let as_test = Test::compile(text, &mut self.scope);
         let as_number = Number::compile(text, &mut self.scope);
         self.activity.resize(self.scope.plan().aggregates().len(), f64::NAN);
-        let facts = Facts { payment: &self.payment, activity: &self.activity };
+        // Columns know what payments and the past say; what models say is asked one by one.
+        let bare = Facts::new(&self.payment, &self.activity);
+        let facts = Facts { risk: &self.risk, ..bare };
         let payments = std::slice::from_ref(&self.payment);
         let mut columns = Columns::new(&self.schema, payments, &self.activity, self.activity.len());
         match (as_test, as_number) {
             (Ok(test), _) => {
                 let mut out = Vec::new();
                 test.holds_all(&mut columns, &mut out);
-                assert_eq!(out, [test.holds(facts)], "{text}");
-                out[0].map_or("unknown".to_owned(), |truth| truth.to_string())
+                assert_eq!(out, [test.holds(bare)], "{text}");
+                test.holds(facts).map_or("unknown".to_owned(), |truth| truth.to_string())
             }
             (_, Ok(number)) => {
                 let mut out = Vec::new();
                 number.values(&mut columns, &mut out);
-                assert_eq!(Some(out[0]).filter(|n| !n.is_nan()), number.value(facts), "{text}");
+                assert_eq!(Some(out[0]).filter(|n| !n.is_nan()), number.value(bare), "{text}");
                 number.value(facts).map_or("absent".to_owned(), |n| n.to_string())
             }
             (Err(wrong), Err(_)) => format!("error: {}", wrong[0].message),
@@ -218,7 +224,9 @@ fn mistakes_point_at_their_place_and_say_what_would_do() {
         ("«@x» == 1", "a list stands after `in`", ""),
         ("amount between 5 «or» 7", "`between` takes two ends", ""),
         ("1 < amount «<» 5", "comparisons don't chain", "between"),
-        ("«:risk_score:» > 65", "has no meaning here", "no rule can read it"),
+        ("risk_level == «\"high\"»", "is no risk level", "did you mean \"highest\"?"),
+        ("«scroe» > 65", "unknown name `scroe`", "did you mean `score`?"),
+        ("count(card, 1d, where «score» > 5) > 1", "is not kept for the past", "own fields"),
         ("«:cvc_check:» = 'pass'", "has no meaning here", "cvv_match"),
         ("«:nonsense:» = 'pass'", "unknown attribute", "schema.toml"),
         ("«:total_charges_per_billing_address_daily:» > 1", "unknown name `billing_address`", ""),
@@ -314,7 +322,7 @@ fn deep_nesting_is_an_error_and_not_an_overflow_on_a_small_stack() {
         let mut scope = scope.clone();
         let test = Test::compile(&text, &mut scope).unwrap();
         let payment = Payment::new(scope.schema());
-        assert_eq!(test.holds(Facts { payment: &payment, activity: &[] }), None);
+        assert_eq!(test.holds(Facts::new(&payment, &[])), None);
     };
     std::thread::Builder::new().stack_size(256 << 10).spawn(run).unwrap().join().unwrap();
 }

@@ -486,7 +486,7 @@ proptest! {
         let activity: Vec<f64> = seen.iter().flat_map(|s| s.past.map(|n| n.unwrap_or(f64::NAN))).collect();
         let expected: Vec<Option<bool>> = seen.iter().map(|s| cond.of(s)).collect();
         for (i, payment) in payments.iter().enumerate() {
-            let facts = Facts { payment, activity: &activity[i * 3..i * 3 + 3] };
+            let facts = Facts::new(payment, &activity[i * 3..i * 3 + 3]);
             prop_assert_eq!(test.holds(facts), expected[i], "{} for {:?}", text, seen[i]);
         }
         let mut out = Vec::new();
@@ -510,7 +510,7 @@ proptest! {
         number.values(&mut Columns::new(&schema, &payments, &activity, 3), &mut out);
         for (i, payment) in payments.iter().enumerate() {
             let expected = num.of(&seen[i]);
-            let facts = Facts { payment, activity: &activity[i * 3..i * 3 + 3] };
+            let facts = Facts::new(payment, &activity[i * 3..i * 3 + 3]);
             prop_assert_eq!(number.value(facts), expected, "{} for {:?}", text, seen[i]);
             prop_assert_eq!(Some(out[i]).filter(|n| !n.is_nan()), expected, "{} as a column", text);
         }

@@ -6,13 +6,13 @@ use std::path::Path;
 /// The floors, lowest first; ARCHITECTURE.md has the same table.
 const FLOORS: &[&[&str]] = &[
     &["time", "money", "token", "error"],
-    &["payment", "schema", "decision"],
+    &["payment", "schema", "decision", "risk"],
     &["velocity", "list", "codec", "simulate"],
     &["expr"],
     &["stage", "rules", "model"],
     &["policy", "scope"],
     &["pipeline"],
-    &["describe", "engine"],
+    &["attribution", "comparison", "counterfactual", "describe", "engine"],
     &["batch", "learn"],
     &["cli", "report", "main"],
 ];
@@ -82,6 +82,8 @@ const SIBLINGS: &[(&str, &str)] = &[
     ("rules", "stage"),    // a rule's effect is what a stage records
     ("model", "stage"),    // a probability's score is on the stages' scale
     ("engine", "describe"),
+    ("describe", "attribution"), // a description tells what counted
+    ("engine", "counterfactual"),
     ("simulate", "velocity"), // a simulated payment has a status
     ("learn", "batch"),       // histories are replayed as files are scored
     ("cli", "report"),

@@ -1,6 +1,8 @@
 //! Promise 1: one by one, in batch on any number of threads, and shuffled within the lateness
 //! bound, a payment gets the same decision.
 
+mod support;
+
 use tollgate::{Decision, Engine, Payment, Pipeline, Simulator, SimulatorSettings};
 
 const PAYMENTS: u64 = 200_000;
@@ -45,6 +47,35 @@ fn one_by_one_and_batches_decide_the_same() {
         for threads in [1, 2, 3] {
             assert!(bytes(&batch(&payments, threads)) == expected, "{order}, {threads} threads");
         }
+    }
+}
+
+/// The models' answers, their reasons and what rules make of them are part of the decision.
+#[test]
+fn models_answer_the_same_one_by_one_and_in_batches() {
+    let rules = "[[rule]]\nid = \"r\"\nwhen = 'score > 400 or anomaly > 0'\nweight = 30\nreason = \"R\"\n";
+    let policy =
+        "[thresholds]\nchallenge = 250\n[model]\nchampion = \"a\"\nchallenger = \"b\"\nanomaly = \"c\"\n";
+    let folder = support::Folder::new(&[
+        ("r.toml", rules),
+        ("policy.toml", policy),
+        ("models/a.json", &support::logistic()),
+        ("models/b.json", &support::trees("platt")),
+        ("models/c.json", &support::trees("none")),
+    ]);
+    let engine = Engine::new(folder.open().unwrap());
+    let payments = payments(engine.pipeline().schema());
+    let payments = &payments[..60_000];
+    let expected: Vec<Decision> = payments.iter().map(|p| engine.score(p)).collect();
+    let explained = expected.iter().filter(|d| !d.contributions.is_empty()).count();
+    let challenged = expected.iter().filter(|d| d.challenged.is_some()).count();
+    assert!(explained > 1000 && challenged == payments.len(), "{explained} {challenged}");
+    for threads in [1, 2, 3] {
+        let engine = Engine::new(folder.open().unwrap());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let mut decisions = Vec::new();
+        pool.install(|| payments.chunks(7_777).for_each(|chunk| engine.score_all(chunk, &mut decisions)));
+        assert!(bytes(&decisions) == bytes(&expected), "{threads} threads");
     }
 }
 

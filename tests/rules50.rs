@@ -12,8 +12,7 @@ fn hits_are_those_of_the_abstract_syntax() {
         return;
     };
     let index = RuleIndex::new(&work.tests.iter().collect::<Vec<_>>());
-    let facts: Vec<Facts<'_>> =
-        work.payments.iter().map(|payment| Facts { payment, activity: &[] }).collect();
+    let facts: Vec<Facts<'_>> = work.payments.iter().map(|payment| Facts::new(payment, &[])).collect();
     let mut by_column = vec![Vec::new(); facts.len()];
     index.matches_all(&facts, |row, rule| by_column[row].push(rule));
     let mut hits = 0;

@@ -8,6 +8,7 @@ use crate::cli::{exit, print, print_json};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::expr::Facts;
+use crate::model::Role;
 use crate::payment::Payment;
 use crate::pipeline::Pipeline;
 use crate::simulate::{Simulator, SimulatorSettings};
@@ -43,8 +44,20 @@ struct Report {
     aggregates: Vec<String>,
     lists: Vec<(String, usize)>,
     rates: String,
-    /// Median nanoseconds that all rules take for one payment, by the shared index.
+    models: Vec<ModelLine>,
+    /// Median nanoseconds that models and rules together take for one payment.
     all_rules_ns: f64,
+}
+
+#[derive(serde::Serialize)]
+struct ModelLine {
+    role: &'static str,
+    name: String,
+    inputs: usize,
+    /// 0 of a weighted sum.
+    trees: usize,
+    /// Median nanoseconds that inputs and answer take for one payment.
+    ns: f64,
 }
 
 #[derive(serde::Serialize)]
@@ -80,9 +93,14 @@ pub(super) fn run(args: Args) -> Result<u8, Error> {
     ))?;
     print(format_args!("pipeline {}, rates {}", report.pipeline, report.rates))?;
     print(format_args!(
-        "all rules together: {:.0} ns a payment (median, simulated payments)",
+        "models and all rules together: {:.0} ns a payment (median, simulated payments)",
         report.all_rules_ns
     ))?;
+    for model in &report.models {
+        let ModelLine { role, name, inputs, trees, ns } = model;
+        let form = if *trees == 0 { "a weighted sum".to_owned() } else { format!("{trees} trees") };
+        print(format_args!("{role} {name}: {inputs} inputs, {form}, {ns:.0} ns a payment"))?;
+    }
     if args.cost {
         let width = report.rules.iter().map(|r| r.id.len()).max().unwrap_or(0);
         print(format_args!("\n{:width$}  {:>9}  {:>8}  effect", "rule", "ns alone", "examples"))?;
@@ -147,7 +165,7 @@ fn measure(engine: &Engine) -> Result<Report, Error> {
     let facts: Vec<Facts<'_>> = payments
         .iter()
         .enumerate()
-        .map(|(i, payment)| Facts { payment, activity: &activity[i * width..(i + 1) * width] })
+        .map(|(i, payment)| Facts::new(payment, &activity[i * width..(i + 1) * width]))
         .collect();
     let rules = pipeline
         .rules()
@@ -161,7 +179,19 @@ fn measure(engine: &Engine) -> Result<Report, Error> {
             ns: median_ns(&facts, |f| rule.when.holds(f) == Some(true)),
         })
         .collect();
+    let models = Role::ALL.into_iter().filter_map(|role| {
+        let served = pipeline.models().of(role)?;
+        let (mut row, mut margin) = (Vec::new(), [0.0]);
+        let ns = median_ns(&facts, |f| {
+            served.fill(&[f], &mut row);
+            served.margins(&row, &mut margin);
+            margin[0] > 0.0
+        });
+        let (name, inputs) = (served.name.clone(), served.width());
+        Some(ModelLine { role: role.name(), name, inputs, trees: served.trees, ns })
+    });
     Ok(Report {
+        models: models.collect(),
         pipeline: pipeline.digest().to_string(),
         rules,
         aggregates: (0..width).map(|i| pipeline.aggregate_name(i).to_owned()).collect(),
@@ -190,7 +220,7 @@ fn sample(engine: &Engine, pipeline: &Pipeline) -> Result<(Vec<Payment>, Vec<f64
 }
 
 /// Median over rounds of the mean nanoseconds a payment, by way of a histogram in hundredths.
-fn median_ns(facts: &[Facts<'_>], holds: impl Fn(Facts<'_>) -> bool) -> f64 {
+fn median_ns(facts: &[Facts<'_>], mut holds: impl FnMut(Facts<'_>) -> bool) -> f64 {
     let mut histogram: hdrhistogram::Histogram<u64> =
         hdrhistogram::Histogram::new(3).expect("three digits are within the histogram's range");
     for _ in 0..ROUNDS {

@@ -172,7 +172,9 @@ fn read_artifact(path: &Path) -> Result<Artifact, Error> {
 const SCORE_FIELD: &str = "evaluated_score";
 
 fn open(args: &Args, artifact: Option<&Artifact>) -> Result<Pipeline, Error> {
-    let mut options = Options::default();
+    // A model or a column is judged alone; the pipeline with the models that it names.
+    let alone = artifact.is_some() || args.score_column.is_some();
+    let mut options = Options { without_models: alone, ..Options::default() };
     if let (Some(artifact), Some(path)) = (artifact, &args.model) {
         // JSON's strings are TOML's basic strings, but for one control character that no name has.
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
@@ -231,8 +233,8 @@ fn report(
         ));
     }
     let scale = match (artifact, args.score_column.is_some()) {
-        _ if cases.iter().any(|c| !c.probability.is_nan()) => Scale::Probability,
         (None, false) => Scale::Outcome,
+        _ if cases.iter().any(|c| !c.probability.is_nan()) => Scale::Probability,
         _ => Scale::Raw,
     };
     let questions = Questions {

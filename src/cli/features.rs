@@ -42,7 +42,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<u8, Error> {
-    let engine = Engine::new(args.rules.open_with(args.inputs.as_deref())?);
+    let engine = Engine::new(args.rules.open_with_inputs(args.inputs.as_deref())?);
     let destination =
         Destination { out: Some(args.out.clone()), format: args.to, rejects: args.input.rejects.clone() };
     let output = Output::features(&destination, engine.pipeline())?;

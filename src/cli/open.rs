@@ -9,7 +9,7 @@ use crate::batch::{self, Sink, Work};
 use crate::codec::{Format, Reader, Settings};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
-use crate::pipeline::{Options, Pipeline};
+use crate::pipeline::{Options, Pipeline, read_model};
 use crate::report::output::Output;
 use crate::report::progress::Progress;
 use crate::report::summary::Summary;
@@ -34,14 +34,54 @@ pub(super) struct RulesArgs {
     pub(super) schema: Option<PathBuf>,
 }
 
+#[derive(Args, Default)]
+pub(super) struct ModelArgs {
+    /// Model whose score counts, instead of the one that policy.toml names
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+
+    /// Model that is asked too and compared with it, without effect
+    #[arg(long, value_name = "FILE")]
+    challenger: Option<PathBuf>,
+
+    /// For commands that ask no model.
+    #[arg(skip)]
+    none: bool,
+}
+
+impl ModelArgs {
+    fn read(path: &Option<PathBuf>) -> Result<Option<(String, String)>, Error> {
+        let Some(path) = path else { return Ok(None) };
+        let text = read_model(path).map_err(Error::new)?;
+        Ok(Some((path.display().to_string(), text)))
+    }
+}
+
 impl RulesArgs {
     pub(super) fn open(&self) -> Result<Pipeline, Error> {
-        self.open_with(None)
+        self.open_with(None, &ModelArgs::default())
     }
 
-    /// With a file of named inputs, which the pipeline then computes too.
-    pub(super) fn open_with(&self, inputs: Option<&Path>) -> Result<Pipeline, Error> {
-        self.open_options(Options { inputs: inputs.map(read).transpose()?, ..Options::default() })
+    /// With models other than those that the folder names.
+    pub(super) fn open_with_models(&self, models: &ModelArgs) -> Result<Pipeline, Error> {
+        self.open_with(None, models)
+    }
+
+    /// With a file of named inputs, which the pipeline then computes too, and without models: what they are
+    /// trained from must be there before they are.
+    pub(super) fn open_with_inputs(&self, inputs: Option<&Path>) -> Result<Pipeline, Error> {
+        let models = ModelArgs { none: true, ..ModelArgs::default() };
+        self.open_with(inputs, &models)
+    }
+
+    fn open_with(&self, inputs: Option<&Path>, models: &ModelArgs) -> Result<Pipeline, Error> {
+        self.open_options(Options {
+            inputs: inputs.map(read).transpose()?,
+            model: ModelArgs::read(&models.model)?,
+            challenger: ModelArgs::read(&models.challenger)?,
+            without_models: models.none,
+            ..Options::default()
+        })
     }
 
     /// With settings; key and schema are the command line's unless they are set.

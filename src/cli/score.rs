@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::batch::Work;
-use crate::cli::open::{InputArgs, RulesArgs, RunArgs};
+use crate::cli::open::{InputArgs, ModelArgs, RulesArgs, RunArgs};
 use crate::cli::{exit, print_json};
 use crate::codec::Format;
 use crate::engine::Engine;
@@ -22,12 +22,15 @@ use crate::report::output::{Destination, Output};
     tollgate score payments.csv --out decisions.csv      decisions as CSV, summary on stderr\n  \
     cat payments.jsonl | tollgate score --out - --to jsonl | jq .outcome\n  \
     tollgate score --rules my-rules history.parquet --out decisions.parquet --rejects bad.jsonl\n  \
+    tollgate score payments.csv --model new.json --challenger old.json\n  \
     tollgate score payments.csv --json                   summary for machines")]
 pub(super) struct Args {
     #[command(flatten)]
     input: InputArgs,
     #[command(flatten)]
     rules: RulesArgs,
+    #[command(flatten)]
+    models: ModelArgs,
 
     /// Write decisions here; `-` for standard output [default: only the summary]
     #[arg(long, short, value_name = "FILE")]
@@ -42,7 +45,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<u8, Error> {
-    let engine = Engine::new(args.rules.open()?);
+    let engine = Engine::new(args.rules.open_with_models(&args.models)?);
     let destination =
         Destination { out: args.out.clone(), format: args.to, rejects: args.input.rejects.clone() };
     let output = Output::decisions(&destination, engine.pipeline())?;

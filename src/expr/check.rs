@@ -18,6 +18,7 @@ use super::text::{Letters, same};
 use crate::error::nearest;
 use crate::list::ListKind;
 use crate::money::Currency;
+use crate::risk::{Answer, Risk};
 use crate::schema::{Kind, field};
 use crate::time::Timestamp;
 use crate::token::{contains_pan, redact};
@@ -242,7 +243,7 @@ impl<'a> Checker<'a> {
             }
         }
         let Some(id) = self.scope.schema.find(name) else {
-            return self.unknown(name, span);
+            return self.risk(name, span).unwrap_or_else(|| self.unknown(name, span));
         };
         let field = self.scope.schema.field(id);
         if field.outcome {
@@ -260,6 +261,22 @@ impl<'a> Checker<'a> {
             kind @ (Kind::Text | Kind::Token | Kind::Country) => Typed::Text(Text::Field(id), kind),
             Kind::Ip => Typed::Ip(Ip { field: id, kept: None }),
         }
+    }
+
+    /// What the models say; a field of the same name goes before it.
+    fn risk(&mut self, name: &str, span: &Range<usize>) -> Option<Typed> {
+        let typed = match Answer::named(name) {
+            Some(answer) => Typed::Number(Num::Risk(answer), Unit::Plain),
+            None if name == Answer::LEVEL => Typed::Text(Text::RiskLevel, Kind::Text),
+            None => return None,
+        };
+        Some(match self.in_where {
+            false => typed,
+            true => self.complain(
+                ExprError::new(span.clone(), format!("the models' `{name}` is not kept for the past"))
+                    .label("`where` reads the payment's own fields"),
+            ),
+        })
     }
 
     fn unknown(&mut self, name: &str, span: &Range<usize>) -> Typed {
@@ -288,6 +305,7 @@ impl<'a> Checker<'a> {
             );
         }
         let names = self.scope.schema.fields().filter(|(_, f)| !f.outcome).map(|(_, f)| f.name.as_str());
+        let names = names.chain(Answer::NAMES.map(|(name, _)| name)).chain([Answer::LEVEL]);
         let label = match nearest(name, names) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("if it is a text, write \"{name}\""),
@@ -599,6 +617,13 @@ impl<'a> Checker<'a> {
                 self.complain(
                     ExprError::new(span.clone(), format!("`{}` is not a currency", redact(literal)))
                         .label("such as \"EUR\": ISO 4217, with minor units"),
+                );
+                good = false;
+            }
+            if text == Text::RiskLevel && !Risk::is_level(literal) {
+                self.complain(
+                    ExprError::new(span.clone(), format!("`{}` is no risk level", redact(literal)))
+                        .label(Risk::level_hint(literal)),
                 );
                 good = false;
             }

@@ -10,10 +10,11 @@ use std::collections::HashMap;
 use super::eval::{Row, distance_km, greatest, least, local};
 use super::ir::{Inputs, Node, Num, Op, Operand, Same, Text};
 use crate::payment::Payment;
+use crate::risk::Risk;
 use crate::schema::{FieldId, Kind, Schema};
 
 /// A batch of payments with what their entities did before. Columns are made as programs ask for
-/// them, so keep it for all programs of a batch.
+/// them, so keep it for all programs of a batch. What models say of a payment is absent here.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -142,6 +143,7 @@ impl<'a> Columns<'a> {
         self.payments.iter().enumerate().map(move |(i, payment)| Row {
             payment,
             activity: activity.get(i * width..(i + 1) * width).unwrap_or_default(),
+            risk: &Risk::NONE,
             item: None,
         })
     }
@@ -309,6 +311,7 @@ impl<'a> Columns<'a> {
             | Num::Money(_)
             | Num::Time(_)
             | Num::Aggregate(_)
+            | Num::Risk(_)
             | Num::Item(_)
             | Num::AmountIn { .. }
             | Num::SumItems(_) => self.each().map(|row| num.value(row)).collect(),

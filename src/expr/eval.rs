@@ -9,6 +9,7 @@ use super::ir::{Ip, ItemNumber, ItemText, Listed, Node, Num, Operand, Same, Text
 use super::nets::{Net, network};
 use super::text::{Letters, same};
 use crate::payment::{Item, Payment};
+use crate::risk::Risk;
 use crate::schema::FieldId;
 
 /// A payment, what its entities did before, and the item that is looked at, if any.
@@ -16,6 +17,7 @@ use crate::schema::FieldId;
 pub(crate) struct Row<'a> {
     pub payment: &'a Payment,
     pub activity: &'a [f64],
+    pub risk: &'a Risk,
     pub item: Option<&'a Item>,
 }
 
@@ -124,6 +126,7 @@ impl Num {
             Num::Money(id) => row.payment.money(*id).map_or(f64::NAN, |m| m.major()),
             Num::Time(id) => row.payment.timestamp(*id).map_or(f64::NAN, |t| t.micros() as f64),
             Num::Aggregate(i) => row.activity.get(*i).copied().unwrap_or(f64::NAN),
+            Num::Risk(answer) => row.risk.answer(*answer),
             Num::Item(which) => row
                 .item
                 .and_then(|item| match which {
@@ -221,6 +224,7 @@ impl Text {
                 .map(plain)
             }
             Text::Const { text, .. } => Some(plain(text)),
+            Text::RiskLevel => row.risk.level().map(plain),
             Text::Lower(inner) => inner.letters(row).map(|l| Letters { lower: true, ..l }),
             Text::Domain(inner) => {
                 let letters = inner.letters(row)?;

@@ -15,6 +15,7 @@ pub(crate) use super::nets::{DigitRange, Net};
 pub(crate) use super::text::{Pattern, TextSet};
 use crate::list::List;
 use crate::money::{Currency, Rates};
+use crate::risk::Answer;
 use crate::schema::FieldId;
 
 /// A condition.
@@ -99,6 +100,8 @@ pub(crate) enum Num {
     Time(FieldId),
     /// A value of the payment's activity.
     Aggregate(usize),
+    /// What a model says.
+    Risk(Answer),
     Item(ItemNumber),
     Arith {
         op: Arith,
@@ -139,6 +142,8 @@ pub(crate) enum Num {
 pub(crate) enum Text {
     Field(FieldId),
     Item(ItemText),
+    /// The score's level, in words.
+    RiskLevel,
     /// A literal beside a text of some kind, and its symbol in that kind.
     Const {
         text: Arc<str>,
@@ -240,6 +245,8 @@ pub(crate) struct Inputs {
     pub aggregates: Vec<usize>,
     /// Whether the order's items are read.
     pub items: bool,
+    /// Whether the models' answers are read.
+    pub risk: bool,
 }
 
 impl Inputs {
@@ -308,6 +315,7 @@ impl Inputs {
                     self.aggregates.insert(at, *i);
                 }
             }
+            Num::Risk(_) => self.risk = true,
             Num::Item(_) => self.items = true,
             Num::Arith { left, right, .. } => {
                 self.add_num(left);
@@ -331,6 +339,7 @@ impl Inputs {
         match text {
             Text::Field(id) => self.field(*id),
             Text::Item(_) => self.items = true,
+            Text::RiskLevel => self.risk = true,
             Text::Const { .. } => {}
             Text::Lower(inner) | Text::Domain(inner) | Text::Prefix(inner, _) => self.add_text(inner),
             Text::Coalesce(all) => all.iter().for_each(|t| self.add_text(t)),

@@ -26,6 +26,7 @@ pub(crate) use eval::Row;
 pub use scope::{Limits, Scope};
 
 use crate::payment::Payment;
+use crate::risk::Risk;
 use check::Checker;
 use ir::{Inputs, Node, Num};
 
@@ -36,11 +37,24 @@ pub struct Facts<'a> {
     pub payment: &'a Payment,
     /// One value for each aggregate of the scope's plan, in order; NaN is absent.
     pub activity: &'a [f64],
+    /// What the models say of it.
+    pub risk: &'a Risk,
 }
 
 impl<'a> Facts<'a> {
+    /// What is known of a payment before any model is asked.
+    ///
+    /// ```
+    /// use tollgate::{Facts, Payment, Schema};
+    /// let payment = Payment::new(&Schema::standard());
+    /// assert!(Facts::new(&payment, &[]).risk.score.is_nan());
+    /// ```
+    pub fn new(payment: &'a Payment, activity: &'a [f64]) -> Facts<'a> {
+        Facts { payment, activity, risk: &Risk::NONE }
+    }
+
     pub(crate) fn row(self) -> Row<'a> {
-        Row { payment: self.payment, activity: self.activity, item: None }
+        Row { payment: self.payment, activity: self.activity, risk: self.risk, item: None }
     }
 }
 
@@ -56,8 +70,8 @@ impl<'a> Facts<'a> {
 ///
 /// let mut payment = Payment::new(&schema);
 /// payment.set(&schema, field::CHANNEL, Value::Text("Card")).unwrap();
-/// assert_eq!(test.holds(Facts { payment: &payment, activity: &[7.0] }), Some(true));
-/// assert_eq!(test.holds(Facts { payment: &payment, activity: &[f64::NAN] }), None); // absent
+/// assert_eq!(test.holds(Facts::new(&payment, &[7.0])), Some(true));
+/// assert_eq!(test.holds(Facts::new(&payment, &[f64::NAN])), None); // absent
 /// assert_eq!(scope.plan().aggregates().len(), 1);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -129,8 +143,8 @@ impl fmt::Display for Test {
 ///
 /// let mut payment = Payment::new(&schema);
 /// payment.set(&schema, field::AMOUNT, Value::Money(Money::parse("30", usd).unwrap())).unwrap();
-/// assert_eq!(ratio.value(Facts { payment: &payment, activity: &[12.0] }), Some(2.5));
-/// assert_eq!(ratio.value(Facts { payment: &payment, activity: &[0.0] }), None); // division by zero
+/// assert_eq!(ratio.value(Facts::new(&payment, &[12.0])), Some(2.5));
+/// assert_eq!(ratio.value(Facts::new(&payment, &[0.0])), None); // division by zero
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Number {
@@ -171,6 +185,11 @@ impl Number {
 
     pub(crate) fn root(&self) -> &Num {
         &self.root
+    }
+
+    /// What it reads, itself; what its aggregates read is in the plan.
+    pub(crate) fn inputs(&self) -> Inputs {
+        self.inputs.clone()
     }
 }
 

@@ -36,7 +36,10 @@ pub(super) fn expand(name: &str, rates: &Rates) -> Option<Result<String, String>
 }
 
 /// Attributes with another name here.
-const SAME: [(&str, &str); 16] = [
+const SAME: [(&str, &str); 18] = [
+    // Radar's goes to 100, ours to 1000.
+    ("risk_score", "score / 10"),
+    ("risk_level", "risk_level"),
     ("card_bin", "bin"),
     ("card_fingerprint", "card"),
     ("customer", "account"),
@@ -59,9 +62,7 @@ const SAME: [(&str, &str); 16] = [
 ];
 
 /// Attributes that have no meaning here, and what to write instead.
-const REFUSED: [(&str, &str); 8] = [
-    ("risk_score", "the score is made from the rules and the model, so no rule can read it"),
-    ("risk_level", "the score is made from the rules and the model, so no rule can read it"),
+const REFUSED: [(&str, &str); 6] = [
     ("cvc_check", "write `cvv_match` for pass, `not cvv_match` for fail"),
     ("address_zip_check", "write `avs_match` for pass, `not avs_match` for fail"),
     ("address_line1_check", "write `avs_match` for pass, `not avs_match` for fail"),

@@ -173,8 +173,7 @@ impl Collector {
                 let width = self.pipeline.plan().aggregates().len();
                 let mut rows = Vec::with_capacity(of.len() * inputs.len());
                 for &i in of {
-                    let facts =
-                        Facts { payment: &payments[i], activity: &activity[i * width..(i + 1) * width] };
+                    let facts = Facts::new(&payments[i], &activity[i * width..(i + 1) * width]);
                     rows.extend(inputs.iter().map(|(_, n)| n.value(facts).map_or(f32::NAN, |x| x as f32)));
                 }
                 let mut margins = vec![0.0; of.len()];
@@ -197,7 +196,7 @@ impl Collector {
                 let ranked = |i: &usize| {
                     let decision = &decisions[*i];
                     let score = pipeline_rank(decision.outcome, decision.score);
-                    (score, f64::NAN, Some(decision.outcome))
+                    (score, decision.probability.unwrap_or(f64::NAN), Some(decision.outcome))
                 };
                 of.iter().map(ranked).collect()
             }

@@ -9,6 +9,8 @@ mod calibration;
 mod forest;
 mod logistic;
 mod scale;
+mod served;
+pub(crate) mod shipped;
 mod tree;
 
 use std::fmt;
@@ -16,6 +18,7 @@ use std::fmt;
 pub use artifact::{Artifact, Form, Input, Sample, TrainingCard};
 pub use calibration::Calibration;
 pub use scale::score_of;
+pub(crate) use served::{Role, Served};
 pub use tree::{Branch, Combine, Node, Tree, Trees, Width};
 
 /// Most inputs of a model.

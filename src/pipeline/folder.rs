@@ -43,6 +43,10 @@ fn read_into(
             continue;
         }
         let is_dir = path.is_dir();
+        if is_dir && name == "models" {
+            // Models are read by name, and what lies beside them is for training.
+            continue;
+        }
         if is_dir && depth < 2 {
             read_into(root, &path, depth + 1, bytes, sources)?;
         } else if !is_dir && [".toml", ".csv", ".txt"].iter().any(|end| name.ends_with(end)) {

@@ -1,6 +1,8 @@
 //! What is loaded, in which order, with which digest?
 
 mod folder;
+mod library;
+mod models;
 mod settings;
 
 use std::path::Path;
@@ -9,12 +11,14 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 use sha2::{Digest as _, Sha256};
 
-use crate::decision::{Decision, Degraded, Digest, RULES_MAX, Seen};
+use crate::decision::{Challenged, Decision, Degraded, Digest, Outcome, RULES_MAX, Seen};
 use crate::error::{Diagnostic, Error};
 use crate::expr::{Facts, Number, Scope, Test};
 use crate::list::Lists;
+use crate::model::{Role, Served};
 use crate::money::{Currency, Rates};
 use crate::policy::Policy;
+use crate::risk::Risk;
 use crate::rules::group::RuleGroup;
 use crate::rules::{Rule, file};
 use crate::schema::{FieldId, Schema};
@@ -24,7 +28,13 @@ use crate::token::TokenKey;
 use crate::velocity::{Limits, Plan};
 
 use folder::{Sources, file_name, is_list, read_folder};
-use settings::{inputs_file, policy_file};
+use library::Library;
+use models::{Answers, Scratch, with_scratch};
+use settings::{Settings, inputs_file, policy_file};
+
+pub use library::MODEL_FILE_BYTES_MAX;
+pub(crate) use library::read_model;
+pub(crate) use models::Models;
 
 /// Most stages a pipeline may have.
 pub const STAGES_MAX: usize = 32;
@@ -52,6 +62,7 @@ pub struct Pipeline {
     aggregate_names: Vec<String>,
     filters: Vec<Test>,
     inputs: Vec<(String, Number)>,
+    models: Models,
     thresholds: Thresholds,
     limits: Limits,
     digest: Digest,
@@ -81,11 +92,19 @@ pub struct Options {
     /// A file of named expressions that the pipeline computes besides its rules: path and content.
     /// TOML, `[inputs]` and lines of `name = "expression"`.
     pub inputs: Option<(String, String)>,
+    /// A model whose score counts, instead of the one that `policy.toml` names: path and content.
+    pub model: Option<(String, String)>,
+    /// A model that is compared with it, likewise.
+    pub challenger: Option<(String, String)>,
+    /// Leaves the models that `policy.toml` names alone: for what is asked before they are there, training
+    /// them first of all.
+    pub without_models: bool,
 }
 
 impl Pipeline {
     /// Reads the rule files of a folder: `schema.toml`, `rates.toml`, `policy.toml`, `lists/` and
-    /// every other `*.toml` as rules, in order of their names.
+    /// every other `*.toml` as rules, in order of their names. Models that `policy.toml` names are read
+    /// from `models/NAME.json` in the folder, or beside it, or are those built in.
     ///
     /// # Errors
     /// Every mistake in every file, each with its place; or why the folder can't be read.
@@ -98,7 +117,8 @@ impl Pipeline {
     /// # Errors
     /// As [`Pipeline::open`].
     pub fn open_with(dir: impl AsRef<Path>, options: &Options) -> Result<Pipeline, Error> {
-        Pipeline::build(read_folder(dir.as_ref())?, options)
+        let dir = dir.as_ref();
+        Pipeline::build(read_folder(dir)?, &Library::Folder(dir), options)
     }
 
     /// The rule packs that come with the crate.
@@ -115,10 +135,10 @@ impl Pipeline {
     /// Mistakes in the settings' own schema.
     pub fn shipped_with(options: &Options) -> Result<Pipeline, Error> {
         let sources = crate::rules::shipped::FILES.iter().map(|(p, t)| ((*p).to_owned(), (*t).to_owned()));
-        Pipeline::build(sources.collect(), options)
+        Pipeline::build(sources.collect(), &Library::Shipped, options)
     }
 
-    pub(crate) fn build(mut sources: Sources, options: &Options) -> Result<Pipeline, Error> {
+    fn build(mut sources: Sources, library: &Library<'_>, options: &Options) -> Result<Pipeline, Error> {
         sources.sort();
         if let Some((path, text)) = &options.schema {
             sources.retain(|(p, _)| file_name(p) != "schema.toml");
@@ -150,10 +170,24 @@ impl Pipeline {
             wrong.extend(e);
             Lists::empty()
         });
-        let (thresholds, limits) = match find("policy.toml") {
+        let policy = find("policy.toml");
+        let Settings { thresholds, limits, models: names } = match policy {
             Some((path, text)) => policy_file(path, text, &mut wrong),
-            None => (Thresholds::default(), Limits::default()),
+            None => Settings::default(),
         };
+        let given = [options.model.clone(), options.challenger.clone(), None];
+        let artifacts: Vec<(Role, (String, String))> = Role::ALL
+            .into_iter()
+            .zip(given.into_iter().zip(&names))
+            .filter(|_| !options.without_models)
+            .filter_map(|(role, (given, name))| {
+                let named = || {
+                    let (path, text) = policy?;
+                    library::named(library, name.as_ref()?, (path, text), &mut wrong)
+                };
+                Some((role, given.or_else(named)?))
+            })
+            .collect();
 
         let (schema, lists, rates) = (Arc::new(schema), Arc::new(lists), Arc::new(rates));
         let mut scope = Scope::new(schema.clone(), lists.clone(), rates.clone());
@@ -187,6 +221,12 @@ impl Pipeline {
                 format!("{} rules; a pipeline has at most {}", rules.len(), RULES_MAX - STAGES_MAX),
             ));
         }
+        let mut models = Models::default();
+        for (role, (path, text)) in &artifacts {
+            if let Some(served) = Served::read(*role, path, text, &mut scope, &mut wrong) {
+                models.put(*role, served);
+            }
+        }
         let inputs = match &options.inputs {
             Some((path, text)) => inputs_file(path, text, &mut scope, &mut wrong),
             None => Vec::new(),
@@ -199,7 +239,9 @@ impl Pipeline {
         let mut hash = Sha256::new();
         lists.write_digest(&mut |bytes| hash.update(bytes));
         let texts = sources.iter().filter(|(path, _)| !is_list(path));
-        for part in texts.flat_map(|(path, text)| [file_name(path), text.as_str()]) {
+        let texts = texts.map(|(path, text)| (file_name(path), text));
+        let texts = texts.chain(artifacts.iter().map(|(role, (_, text))| (role.name(), text)));
+        for part in texts.flat_map(|(name, text)| [name, text.as_str()]) {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
@@ -218,6 +260,7 @@ impl Pipeline {
             rules,
             entries,
             inputs,
+            models,
             stages: Vec::new(),
             stage_entries: Vec::new(),
             thresholds,
@@ -298,6 +341,11 @@ impl Pipeline {
         &self.inputs
     }
 
+    /// The models it asks.
+    pub(crate) fn models(&self) -> &Models {
+        &self.models
+    }
+
     /// Where the score turns into an outcome.
     pub fn thresholds(&self) -> &Thresholds {
         &self.thresholds
@@ -330,7 +378,7 @@ impl Pipeline {
 
     /// Which `where` conditions hold for the payment, as bits.
     pub(crate) fn filters(&self, payment: &crate::payment::Payment) -> u32 {
-        let facts = Facts { payment, activity: &[] };
+        let facts = Facts::new(payment, &[]);
         (0..)
             .zip(&self.filters)
             .fold(0, |bits, (i, test)| bits | u32::from(test.holds(facts) == Some(true)) << i)
@@ -338,30 +386,72 @@ impl Pipeline {
 
     /// The decision about a payment whose activity is known.
     pub(crate) fn decide(&self, facts: Facts<'_>, degraded: Degraded) -> Decision {
-        let mut assessment = Assessment::new();
+        with_scratch(|scratch| {
+            self.models.ask(&[facts], scratch);
+            self.decide_one(facts, degraded, scratch)
+        })
+    }
+
+    fn decide_one(&self, facts: Facts<'_>, degraded: Degraded, scratch: &mut Scratch) -> Decision {
+        let answers = scratch.answers[0];
+        let facts = Facts { risk: &answers.risk, ..facts };
+        let mut assessment = Assessment::new(Answers::base(answers.risk.probability));
         for (stage, &entry) in self.stages.iter().zip(&self.stage_entries) {
             assessment.enter(entry);
             if stage.assess(facts, &mut assessment) == Flow::Stop {
                 break;
             }
         }
-        self.conclude(&assessment, facts, degraded)
+        self.conclude(&assessment, facts, degraded, &answers, (0, scratch))
+    }
+
+    /// What the models say of a payment whose activity is known.
+    pub(crate) fn risk(&self, facts: Facts<'_>) -> Risk {
+        with_scratch(|scratch| {
+            self.models.ask(&[facts], scratch);
+            scratch.answers[0].risk
+        })
     }
 
     /// The decisions about many payments, stage by stage; one for each into `out`.
     pub(crate) fn decide_all(&self, facts: &[Facts<'_>], degraded: &[Degraded], out: &mut [Decision]) {
-        let mut assessments = vec![Assessment::new(); facts.len()];
+        with_scratch(|scratch| {
+            self.models.ask(facts, scratch);
+            self.decide_many(facts, degraded, out, scratch);
+        });
+    }
+
+    fn decide_many(
+        &self,
+        facts: &[Facts<'_>],
+        degraded: &[Degraded],
+        out: &mut [Decision],
+        scratch: &mut Scratch,
+    ) {
+        let answers = scratch.answers.clone();
+        let rows = facts.iter().zip(&answers);
+        let facts: Vec<Facts<'_>> = rows.map(|(facts, a)| Facts { risk: &a.risk, ..*facts }).collect();
+        let bases = answers.iter().map(|a| Answers::base(a.risk.probability));
+        let mut assessments: Vec<Assessment> = bases.map(Assessment::new).collect();
         let mut flows = vec![Flow::Continue; facts.len()];
         for (stage, &entry) in self.stages.iter().zip(&self.stage_entries) {
             assessments.iter_mut().for_each(|a| a.enter(entry));
-            stage.assess_all(facts, &mut assessments, &mut flows);
+            stage.assess_all(&facts, &mut assessments, &mut flows);
         }
         for (i, decision) in out.iter_mut().enumerate() {
-            *decision = self.conclude(&assessments[i], facts[i], degraded[i]);
+            *decision = self.conclude(&assessments[i], facts[i], degraded[i], &answers[i], (i, scratch));
         }
     }
 
-    fn conclude(&self, assessment: &Assessment, facts: Facts<'_>, degraded: Degraded) -> Decision {
+    /// The decision of an assessment; the champion's inputs are a row of the scratch.
+    fn conclude(
+        &self,
+        assessment: &Assessment,
+        facts: Facts<'_>,
+        degraded: Degraded,
+        answers: &Answers,
+        (row, scratch): (usize, &mut Scratch),
+    ) -> Decision {
         let (outcome, deciding) = assessment.decide(&self.thresholds);
         let mut seen: ArrayVec<Seen, { crate::decision::VALUES_MAX }> = ArrayVec::new();
         // The deciding rule's values first, so that they are the last to be left out.
@@ -375,10 +465,27 @@ impl Pipeline {
                 }
             }
         }
+        let score = assessment.score();
+        let asked_why = outcome != Outcome::Approve || self.thresholds.lowest().is_some_and(|t| score >= t);
+        let present = |answer: f64| (!answer.is_nan()).then_some(answer);
         Decision {
             outcome,
-            score: assessment.score(),
-            degraded,
+            score,
+            probability: present(answers.risk.probability),
+            anomaly: present(answers.risk.anomaly),
+            contributions: match asked_why && !answers.risk.probability.is_nan() {
+                true => self.models.contributions(row, scratch),
+                false => ArrayVec::new(),
+            },
+            challenged: present(answers.challenger).map(|probability| {
+                let base = Answers::base(probability);
+                Challenged {
+                    probability,
+                    score: assessment.score_from(base),
+                    outcome: assessment.decide_from(base, &self.thresholds).0,
+                }
+            }),
+            degraded: degraded | answers.degraded,
             deciding,
             digest: self.digest,
             matched: *assessment.matched(),

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::error::Diagnostic;
 use crate::expr::{Number, Scope};
+use crate::model::Role;
 use crate::rules::file;
 use crate::stage::{SCORE_MAX, Thresholds};
 use crate::time::Span;
@@ -17,6 +18,25 @@ struct PolicyFile {
     thresholds: ThresholdsEntry,
     #[serde(default)]
     limits: LimitsEntry,
+    #[serde(default)]
+    model: ModelEntry,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct ModelEntry {
+    champion: Option<toml::Spanned<String>>,
+    challenger: Option<toml::Spanned<String>>,
+    anomaly: Option<toml::Spanned<String>>,
+}
+
+/// What `policy.toml` says.
+#[derive(Default)]
+pub(super) struct Settings {
+    pub(super) thresholds: Thresholds,
+    pub(super) limits: Limits,
+    /// Names of models, in the order of [`Role::ALL`].
+    pub(super) models: [Option<toml::Spanned<String>>; Role::ALL.len()],
 }
 
 #[derive(Deserialize, Default)]
@@ -35,7 +55,7 @@ struct LimitsEntry {
     lateness: Option<toml::Spanned<String>>,
 }
 
-pub(super) fn policy_file(path: &str, text: &str, wrong: &mut Vec<Diagnostic>) -> (Thresholds, Limits) {
+pub(super) fn policy_file(path: &str, text: &str, wrong: &mut Vec<Diagnostic>) -> Settings {
     let file: PolicyFile = match toml::from_str(text) {
         Ok(file) => file,
         Err(e) => {
@@ -69,8 +89,16 @@ pub(super) fn policy_file(path: &str, text: &str, wrong: &mut Vec<Diagnostic>) -
             ),
         }
     }
-    (Thresholds { challenge, review, decline }, limits)
+    let ModelEntry { champion, challenger, anomaly } = file.model;
+    Settings {
+        thresholds: Thresholds { challenge, review, decline },
+        limits,
+        models: [champion, challenger, anomaly],
+    }
 }
+
+/// Inputs are there before any model is asked.
+pub(super) const READS_RISK: &str = "an input can't read what the models say";
 
 /// Named expressions, in the order of the file.
 pub(super) fn inputs_file(
@@ -91,6 +119,10 @@ pub(super) fn inputs_file(
     let mut inputs = Vec::new();
     for (name, expression) in entries {
         match Number::compile(expression.get_ref(), scope) {
+            Ok(number) if number.inputs().risk => wrong.push(
+                Diagnostic::at(path, text, expression.span(), READS_RISK)
+                    .label("what the payment and its past say"),
+            ),
             Ok(number) => inputs.push((name, number)),
             Err(errors) => wrong.extend(file::diagnose(path, text, &expression, errors)),
         }

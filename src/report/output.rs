@@ -95,8 +95,13 @@ fn decision_columns() -> Vec<TableColumn> {
         ("id", CellKind::Text),
         ("outcome", CellKind::Text),
         ("score", CellKind::Integer),
+        ("probability", CellKind::Float),
+        ("anomaly", CellKind::Float),
         ("rules", CellKind::TextList),
         ("reasons", CellKind::Json),
+        ("model", CellKind::Json),
+        ("challenger_score", CellKind::Integer),
+        ("challenger_outcome", CellKind::Text),
         ("shadow", CellKind::TextList),
         ("degraded", CellKind::TextList),
         ("pipeline", CellKind::Text),
@@ -164,21 +169,36 @@ impl<'a> Rows<'a> {
         sheet.text(payment.id());
         sheet.text(decision.outcome.name());
         sheet.integer(i64::from(decision.score));
-        let described = match decision.matched.is_empty() {
+        sheet.float(decision.probability.unwrap_or(f64::NAN));
+        sheet.float(decision.anomaly.unwrap_or(f64::NAN));
+        let described = match decision.matched.is_empty() && decision.contributions.is_empty() {
             true => None,
             false => Description::new(self.pipeline, payment, decision),
         };
-        let (reasons, shadow) = described.map_or_else(Default::default, |d| (d.reasons, d.shadow));
+        let (reasons, model, shadow) =
+            described.map_or_else(Default::default, |d| (d.reasons, d.model, d.shadow));
         list(sheet, &reasons);
-        self.reasons.clear();
-        // Writing plain data into memory can't fail; an empty list would be the answer if it did.
-        let written = serde_json::to_writer(&mut self.reasons, &reasons).is_ok();
-        sheet.json(std::str::from_utf8(&self.reasons).ok().filter(|_| written).unwrap_or("[]"));
+        self.json(sheet, &reasons);
+        self.json(sheet, &model);
+        match decision.challenged {
+            Some(challenged) => {
+                sheet.integer(i64::from(challenged.score));
+                sheet.text(challenged.outcome.name());
+            }
+            None => (0..2).for_each(|_| sheet.absent()),
+        }
         list(sheet, &shadow);
         let degraded: Vec<&str> = decision.degraded.names().collect();
         sheet.list(&degraded);
         sheet.text(&self.digest);
         sheet.end_row();
+    }
+
+    fn json(&mut self, sheet: &mut Sheet, list: &impl serde::Serialize) {
+        self.reasons.clear();
+        // Writing plain data into memory can't fail; an empty list would be the answer if it did.
+        let written = serde_json::to_writer(&mut self.reasons, list).is_ok();
+        sheet.json(std::str::from_utf8(&self.reasons).ok().filter(|_| written).unwrap_or("[]"));
     }
 }
 
@@ -195,7 +215,7 @@ fn features(pipeline: &Pipeline, sheet: &mut Sheet, payments: &[Payment], activi
         if pipeline.inputs().is_empty() {
             activity.iter().for_each(|value| sheet.float(*value));
         } else {
-            let facts = Facts { payment, activity };
+            let facts = Facts::new(payment, activity);
             pipeline
                 .inputs()
                 .iter()

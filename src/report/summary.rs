@@ -6,9 +6,12 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::batch::Tally;
+use crate::comparison::Comparison;
 use crate::decision::Outcome;
 use crate::engine::Engine;
+use crate::model::Role;
 use crate::money::{Currency, Money};
+use crate::pipeline::Pipeline;
 
 /// Rules that the summary shows.
 const BUSIEST_SHOWN: usize = 10;
@@ -27,6 +30,8 @@ pub(crate) struct Summary {
     /// Sums by currency and outcome, exact, as text.
     money: BTreeMap<String, BTreeMap<&'static str, String>>,
     rules: Vec<RuleMatches>,
+    /// Champion and challenger side by side; `None` without a challenger.
+    challenger: Option<ChallengerFigures>,
     degraded: BTreeMap<&'static str, u64>,
     unknown_fields: BTreeMap<String, u64>,
     rejects: Vec<String>,
@@ -44,6 +49,78 @@ struct RuleMatches {
     effect: String,
     shadow: bool,
     matches: u64,
+}
+
+/// How a challenger compares with the champion.
+#[derive(Debug, Serialize)]
+struct ChallengerFigures {
+    name: String,
+    champion: String,
+    payments: u64,
+    same_outcome: u64,
+    harder: u64,
+    milder: u64,
+    /// Decisions by the champion's outcome, then the challenger's.
+    outcomes: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
+    /// The challenger's score less the champion's.
+    score_difference: Option<ScoreDifference>,
+}
+
+#[derive(Debug, Serialize)]
+struct ScoreDifference {
+    mean: f64,
+    p05: i32,
+    p50: i32,
+    p95: i32,
+}
+
+impl ChallengerFigures {
+    fn new(comparison: &Comparison, pipeline: &Pipeline) -> Option<ChallengerFigures> {
+        let challenger = pipeline.models().of(Role::Challenger)?;
+        let champion = pipeline.models().of(Role::Champion);
+        let (payments, same_outcome, harder) =
+            (comparison.payments(), comparison.agreed(), comparison.harder());
+        let difference = comparison.mean().and_then(|mean| {
+            let [p05, p50, p95] = [0.05, 0.5, 0.95].map(|q| comparison.quantile(q));
+            Some(ScoreDifference { mean, p05: p05?, p50: p50?, p95: p95? })
+        });
+        let named = |counts: [u64; 4]| Outcome::ALL.iter().map(|o| (o.name(), counts[*o as usize])).collect();
+        Some(ChallengerFigures {
+            name: challenger.name.clone(),
+            champion: champion.map_or("rules alone".to_owned(), |c| c.name.clone()),
+            payments,
+            same_outcome,
+            harder,
+            milder: payments - same_outcome - harder,
+            outcomes: Outcome::ALL
+                .iter()
+                .map(|o| (o.name(), named(comparison.outcomes[*o as usize])))
+                .collect(),
+            score_difference: difference,
+        })
+    }
+}
+
+impl fmt::Display for ChallengerFigures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let share = |count: u64| 100.0 * count as f64 / self.payments.max(1) as f64;
+        write!(
+            f,
+            "  challenger {} against {}: same outcome {:.2} %, harder {:.2} %, milder {:.2} %",
+            self.name,
+            self.champion,
+            share(self.same_outcome),
+            share(self.harder),
+            share(self.milder)
+        )?;
+        if let Some(ScoreDifference { mean, p05, p50, p95 }) = &self.score_difference {
+            write!(
+                f,
+                "\n  its score less the champion's: mean {mean:+.1}, p5 {p05:+}, median {p50:+}, p95 {p95:+}"
+            )?;
+        }
+        Ok(())
+    }
 }
 
 impl Summary {
@@ -79,6 +156,7 @@ impl Summary {
             money: money.collect(),
             silent_rules: rules.iter().filter(|r| r.matches == 0).count(),
             rules,
+            challenger: ChallengerFigures::new(&tally.comparison, &pipeline),
             degraded: tally.degraded.clone(),
             unknown_fields: tally.unknown.clone(),
             rejects: tally.first_rejects.iter().map(ToString::to_string).collect(),
@@ -149,6 +227,9 @@ impl fmt::Display for Summary {
         }
         if self.silent_rules > 0 {
             writeln!(f, "  {} rules matched nothing", self.silent_rules)?;
+        }
+        if let Some(challenger) = &self.challenger {
+            writeln!(f, "\n{challenger}")?;
         }
         for (name, count) in &self.degraded {
             writeln!(f, "  degraded: {name} in {} decisions", group(*count))?;

@@ -9,6 +9,7 @@ use crate::expr::ir::Num;
 use crate::expr::{Facts, Number, Scope};
 use crate::money::{Currency, Money};
 use crate::payment::Payment;
+use crate::risk::{Answer, Risk};
 use crate::rules::Rule;
 use crate::schema::{Country, FieldId, Kind, Schema, Value, field};
 use crate::time::{Span, Timestamp};
@@ -26,6 +27,8 @@ pub struct Example {
     payment: Payment,
     /// Values of the aggregates that the example gives; the others are absent.
     values: Vec<(usize, f64)>,
+    /// What the models say; absent unless the example gives it.
+    risk: Risk,
 }
 
 /// An example as written.
@@ -56,7 +59,7 @@ pub(crate) fn compile(draft: Draft, rule: &Rule, scope: &mut Scope) -> Result<Ex
         |message: String, label: String| Complaint { span: span.clone(), message, label, fails: false };
     let schema = scope.schema().clone();
     let mut payment = Payment::new(&schema);
-    let mut values = Vec::new();
+    let (mut values, mut risk) = (Vec::new(), Risk::NONE);
     let currency = match table.get("currency").and_then(Toml::as_str) {
         Some(code) => Some(
             Currency::parse(code)
@@ -73,11 +76,21 @@ pub(crate) fn compile(draft: Draft, rule: &Rule, scope: &mut Scope) -> Result<Ex
         } else if let Some(id) = schema.find(key) {
             set(&mut payment, &schema, id, value, currency)
                 .map_err(|m| complain(format!("`{key}`: {m}"), String::new()))?;
+        } else if let Some(answer) = Answer::named(key) {
+            let value = plain_number(value).ok_or_else(|| {
+                let message = format!("the value of `{key}` is not a number");
+                complain(message, "leave the key out to make it absent".to_owned())
+            })?;
+            *risk.answer_mut(answer) = value;
         } else if key.contains('(') || key.contains(':') {
             values.push(aggregate(key, value, rule, scope).map_err(|(m, l)| complain(m, l))?);
         } else {
-            let near = nearest(key, schema.fields().map(|(_, f)| f.name.as_str()));
-            let label = near.map_or(String::new(), |n| format!("did you mean `{n}`?"));
+            let names = schema.fields().map(|(_, f)| f.name.as_str());
+            let near = nearest(key, names.chain(Answer::NAMES.map(|(name, _)| name)));
+            let label = match near {
+                _ if key == Answer::LEVEL => "give the `score` it follows from".to_owned(),
+                near => near.map_or(String::new(), |n| format!("did you mean `{n}`?")),
+            };
             return Err(complain(format!("no field is called `{key}`"), label));
         }
     }
@@ -86,7 +99,7 @@ pub(crate) fn compile(draft: Draft, rule: &Rule, scope: &mut Scope) -> Result<Ex
         &schema,
         currency.unwrap_or(Currency::parse(DEFAULT_CURRENCY).expect("USD is a currency")),
     );
-    let example = Example { fires, payment, values };
+    let example = Example { fires, payment, values, risk };
     let holds = example.run(rule, scope.plan().aggregates().len());
     if (holds == Some(true)) == fires {
         return Ok(example);
@@ -108,7 +121,7 @@ impl Example {
         for &(i, value) in &self.values {
             activity[i] = value;
         }
-        rule.when.holds(Facts { payment: &self.payment, activity: &activity })
+        rule.when.holds(Facts { risk: &self.risk, ..Facts::new(&self.payment, &activity) })
     }
 }
 
@@ -128,17 +141,23 @@ fn aggregate(
         (format!("the rule does not read `{key}`"), "write the call as it stands in `when`".to_owned())
     })?;
     let value = match value {
-        Toml::Integer(n) => Some(*n as f64),
-        Toml::Float(n) if n.is_finite() => Some(*n),
         Toml::String(text) => {
             Span::parse(text).map(Span::secs).or_else(|| Timestamp::parse(text).map(|at| at.micros() as f64))
         }
-        _ => None,
+        other => plain_number(other),
     };
     let value = value.ok_or_else(|| {
         (format!("the value of `{key}` is not a number"), "leave the key out to make it absent".to_owned())
     })?;
     Ok((index, value))
+}
+
+fn plain_number(value: &Toml) -> Option<f64> {
+    match value {
+        Toml::Integer(n) => Some(*n as f64),
+        Toml::Float(n) if n.is_finite() => Some(*n),
+        _ => None,
+    }
 }
 
 fn defaults(payment: &mut Payment, schema: &Schema, currency: Currency) {

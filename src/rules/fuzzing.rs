@@ -32,7 +32,7 @@ pub fn expression(text: &str) {
         payment.set(&schema, id, value).expect("a standard field of this kind");
     }
     let activity = vec![1.0; scope.plan().aggregates().len()];
-    let facts = Facts { payment: &payment, activity: &activity };
+    let facts = Facts::new(&payment, &activity);
     let mut found = false;
     RuleIndex::new(&[&test]).matches(facts, |_| found = true);
     assert_eq!(found, test.holds(facts) == Some(true), "{printed}");

@@ -10,11 +10,13 @@ use super::aggregate::ENTITIES_MAX;
 use super::layout::Layout;
 use super::shard::{Bounds, Found, Shard};
 use super::store::{Head, Op, Velocity};
-use super::table::Key;
+use super::table::{Key, Table};
 use super::window::Moment;
 
-/// Payments that a worker asks memory for ahead of the one it works on: index entries, then blocks.
-const AHEAD: (usize, usize) = (8, 4);
+/// How many payments ahead of the one it works on a worker asks for memory: index entries, then blocks,
+/// then their newest events.
+const AHEAD: [(usize, fn(&Table, Key)); 3] =
+    [(9, Table::expect_index), (6, Table::expect_block), (3, Table::expect_events)];
 
 /// What is known of the ops before any shard is read.
 struct Prepared {
@@ -130,14 +132,13 @@ impl Worker<'_> {
         let width = layout.aggregates;
         let mut row = 0;
         for (i, op) in ops.iter().enumerate() {
-            for (k, key) in prepared.keys(layout, i + AHEAD.0).iter().enumerate() {
-                if let Some((key, shard)) = self.mine(*key) {
-                    self.shards[shard].expect_index(k, key);
-                }
-            }
-            for (k, key) in prepared.keys(layout, i + AHEAD.1).iter().enumerate() {
-                if let Some((key, shard)) = self.mine(*key) {
-                    self.shards[shard].expect_block(k, key);
+            for (ahead, expect) in AHEAD {
+                for (k, key) in prepared.keys(layout, i + ahead).iter().enumerate() {
+                    if let Some((key, shard)) = self.mine(*key)
+                        && let Some(table) = self.shards[shard].table(k)
+                    {
+                        expect(table, key);
+                    }
                 }
             }
             let (keys, moment) = (prepared.keys(layout, i), prepared.moment(layout, i));

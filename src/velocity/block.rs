@@ -1,7 +1,7 @@
 //! One entity in memory: a few words about it, then its events in a ring ordered by time and arrival.
 
-/// Words about an entity before its lives and events: key; length, head and touch; side and marks;
-/// horizon.
+/// Words about an entity before its lives and events: key; length, head and touch; side, marks and
+/// capacity; horizon.
 pub(super) const HEADER: usize = 4;
 /// No place in the table of sides.
 pub(super) const NO_SIDE: u32 = u32::MAX;
@@ -18,39 +18,67 @@ pub(super) struct Block<'a> {
     words: &'a [u64],
     events: &'a [u64],
     stride: usize,
-    mask: usize,
+    capacity: usize,
     head: usize,
     len: usize,
 }
 
 impl<'a> Block<'a> {
-    /// `lives` words follow the header; the rest is room for a power of two of events.
+    /// `lives` words follow the header; then comes room for events, and what is left of a line.
+    #[inline]
     pub fn new(words: &'a [u64], lives: usize, stride: usize) -> Block<'a> {
         let (head, events) = words.split_at(HEADER + lives);
-        let mask = (events.len() / stride).wrapping_sub(1);
-        let state = head[1];
+        let (state, room) = (head[1], head[2]);
         Block {
             words,
             events,
             stride,
-            mask,
+            capacity: (room >> 48) as usize,
             head: (state >> 16 & 0xffff) as usize,
             len: (state & 0xffff) as usize,
         }
     }
 
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
+    /// Where the event at `i` begins among the words of all events.
+    #[inline]
+    fn start(&self, i: usize) -> usize {
+        wrapped(self.head + i, self.capacity) * self.stride
+    }
+
     /// The words of the event at `i`, oldest first.
+    #[inline]
     pub fn row(&self, i: usize) -> &'a [u64] {
-        let start = ((self.head + i) & self.mask) * self.stride;
+        let start = self.start(i);
         &self.events[start..start + self.stride]
     }
 
+    #[inline]
     pub fn time(&self, i: usize) -> i64 {
-        self.events[((self.head + i) & self.mask) * self.stride] as i64
+        self.events[self.start(i)] as i64
+    }
+
+    /// Shows the events from `low` to before `high`, oldest first.
+    #[inline]
+    pub fn each(&self, low: usize, high: usize, mut show: impl FnMut(&'a [u64])) {
+        let end = self.capacity * self.stride;
+        let mut start = self.start(low);
+        for _ in low..high {
+            show(&self.events[start..start + self.stride]);
+            start += self.stride;
+            if start == end {
+                start = 0;
+            }
+        }
+    }
+
+    /// Where the newest event lies among the block's words.
+    pub fn newest(&self) -> usize {
+        self.words.len() - self.events.len() + self.start(self.len.saturating_sub(1))
     }
 
     pub fn touched(&self) -> u32 {
@@ -62,7 +90,7 @@ impl<'a> Block<'a> {
     }
 
     pub fn marked(&self, mark: u32) -> bool {
-        (self.words[2] >> 32) as u32 & mark != 0
+        (self.words[2] >> 32) as u32 & 0xffff & mark != 0
     }
 
     /// What happened at or before this time may have been forgotten with an evicted predecessor.
@@ -89,19 +117,23 @@ impl<'a> Block<'a> {
     }
 }
 
+/// A place in a ring of `capacity`, of which at most one more round has been counted.
+#[inline]
+fn wrapped(at: usize, capacity: usize) -> usize {
+    if at >= capacity { at - capacity } else { at }
+}
+
 /// The words of one block, for writing.
 pub(super) struct BlockMut<'a> {
     words: &'a mut [u64],
     first: usize,
     stride: usize,
-    capacity: usize,
 }
 
 impl<'a> BlockMut<'a> {
+    #[inline]
     pub fn new(words: &'a mut [u64], lives: usize, stride: usize) -> BlockMut<'a> {
-        let first = HEADER + lives;
-        let capacity = (words.len() - first) / stride;
-        BlockMut { words, first, stride, capacity }
+        BlockMut { words, first: HEADER + lives, stride }
     }
 
     /// A new entity without events.
@@ -111,16 +143,26 @@ impl<'a> BlockMut<'a> {
         self.words[2] = u64::from(NO_SIDE);
         self.words[3] = horizon as u64;
         self.words[HEADER..self.first].fill(i64::MAX as u64);
+        self.set_capacity();
     }
 
+    /// As many events as there is room for, and a ring can count.
+    fn set_capacity(&mut self) {
+        let capacity = ((self.words.len() - self.first) / self.stride).min(0xffff);
+        self.words[2] = self.words[2] & 0xffff_ffff_ffff | (capacity as u64) << 48;
+    }
+
+    #[inline]
     pub fn view(&self) -> Block<'_> {
         Block::new(self.words, self.first - HEADER, self.stride)
     }
 
+    #[inline]
     pub fn capacity(&self) -> usize {
-        self.capacity
+        (self.words[2] >> 48) as usize
     }
 
+    #[inline]
     pub fn touch(&mut self, now: u32) {
         self.words[1] = self.words[1] & 0xffff_ffff | u64::from(now) << 32;
     }
@@ -144,8 +186,7 @@ impl<'a> BlockMut<'a> {
     }
 
     fn row_start(&self, i: usize) -> usize {
-        let head = (self.words[1] >> 16 & 0xffff) as usize;
-        self.first + ((head + i) & (self.capacity - 1)) * self.stride
+        self.first + self.view().start(i)
     }
 
     pub fn row_mut(&mut self, i: usize) -> &mut [u64] {
@@ -156,13 +197,14 @@ impl<'a> BlockMut<'a> {
     /// Forgets the oldest event.
     pub fn pop_front(&mut self) {
         let (head, len) = (self.view().head, self.view().len);
-        self.set_ring((head + 1) & (self.capacity - 1), len - 1);
+        self.set_ring(wrapped(head + 1, self.capacity()), len - 1);
     }
 
     /// Makes room at `i`, which may be the end, and gives it to be filled. There must be room.
+    #[inline]
     pub fn insert(&mut self, i: usize) -> &mut [u64] {
         let (head, len) = (self.view().head, self.view().len);
-        debug_assert!(len < self.capacity);
+        debug_assert!(len < self.capacity());
         self.set_ring(head, len + 1);
         for to in (i + 1..=len).rev() {
             let (from, to) = (self.row_start(to - 1), self.row_start(to));
@@ -174,10 +216,13 @@ impl<'a> BlockMut<'a> {
     /// Takes over everything of `old`, whose ring is smaller.
     pub fn take(&mut self, old: Block<'_>) {
         self.words[..self.first].copy_from_slice(&old.words[..self.first]);
-        for i in 0..old.len {
-            let start = self.first + i * self.stride;
-            self.words[start..start + self.stride].copy_from_slice(old.row(i));
-        }
+        self.set_capacity();
+        let mut places = self.words[self.first..].chunks_exact_mut(self.stride);
+        old.each(0, old.len, |row| {
+            if let Some(place) = places.next() {
+                place.copy_from_slice(row);
+            }
+        });
         self.set_ring(0, old.len);
     }
 }

@@ -111,7 +111,9 @@ impl Stretch {
             }
             match cell.measure {
                 Measure::Events | Measure::Share(_) => totals.event(at),
-                Measure::Column(place) if row[place] != NO_NUMBER => totals.number(row[place] as i64),
+                Measure::Column(place) if row[place] != NO_NUMBER => {
+                    totals.number(row[place] as i64, cell.wants);
+                }
                 Measure::Column(_) | Measure::Distinct(_) => {}
             }
         }

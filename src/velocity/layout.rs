@@ -74,7 +74,27 @@ pub(super) struct Cell {
     pub measure: Measure,
     /// Whether the payment itself counts.
     pub including: bool,
+    /// What the answers read of it, beside how many.
+    pub wants: Wants,
     pub answers: Range<usize>,
+}
+
+/// What is worth gathering, because an answer reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Wants {
+    /// When the first and last event was.
+    pub times: bool,
+    /// The least and the greatest number.
+    pub extremes: bool,
+    /// The numbers' squares.
+    pub squares: bool,
+}
+
+impl Wants {
+    /// Whether count and sum are all.
+    pub fn nothing(self) -> bool {
+        self == Wants::default()
+    }
 }
 
 /// What is gathered.
@@ -111,12 +131,14 @@ pub(super) enum Reading {
     Ratio,
 }
 
-impl Reading {
-    pub fn wants_times(self) -> bool {
-        matches!(self, Reading::FirstSeen | Reading::Since)
-    }
-    pub fn wants_extremes(self) -> bool {
-        matches!(self, Reading::Min | Reading::Max)
+impl Wants {
+    fn of(answers: &[Answer]) -> Wants {
+        let any = |readings: [Reading; 2]| answers.iter().any(|a| readings.contains(&a.reading));
+        Wants {
+            times: any([Reading::FirstSeen, Reading::Since]),
+            extremes: any([Reading::Min, Reading::Max]),
+            squares: any([Reading::StdDev, Reading::StdDev]),
+        }
     }
 }
 
@@ -225,7 +247,7 @@ impl EntityLayout {
                     (Measure::Distinct(kind.column(sources, Source::Key(id))), Reading::Count)
                 }
             };
-            let cell = Cell { window: 0, need, measure, including, answers: 0..0 };
+            let cell = Cell { window: 0, need, measure, including, wants: Wants::default(), answers: 0..0 };
             wanted.push((window, cell, Answer { aggregate: index, reading, parts }));
         }
         kind.arrange(wanted);
@@ -247,8 +269,10 @@ impl EntityLayout {
         first + place
     }
 
-    /// Groups answers by cell and cells by window.
+    /// Groups answers by cell and cells by window. Windows that end alike stand together, the shorter
+    /// first, so that the longer one goes on where it stopped.
     fn arrange(&mut self, mut wanted: Vec<(Window, Cell, Answer)>) {
+        wanted.sort_by_key(|(window, ..)| (window.to, window.from));
         while let Some((window, ..)) = wanted.first().cloned() {
             let (mut same, rest): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(w, ..)| *w == window);
             wanted = rest;
@@ -259,7 +283,8 @@ impl EntityLayout {
                 let first_answer = self.answers.len();
                 self.answers.extend(now.into_iter().map(|(.., answer)| answer));
                 let answers = first_answer..self.answers.len();
-                self.cells.push(Cell { window: self.windows.len(), answers, ..cell });
+                let wants = Wants::of(&self.answers[answers.clone()]);
+                self.cells.push(Cell { window: self.windows.len(), answers, wants, ..cell });
             }
             self.reach = self.reach.max(window.from);
             self.windows.push(Window { cells: first_cell..self.cells.len(), ..window });

@@ -159,7 +159,7 @@ impl Side {
         match cell.measure {
             Measure::Events | Measure::Share(_) if state.totals.count > 0 => {
                 // Whoever asks only how many doesn't pay for when.
-                if kind.answers[cell.answers.clone()].iter().any(|a| a.reading.wants_times()) {
+                if cell.wants.times {
                     let meets =
                         |i: &usize| cell.need == 0 || block.row(*i)[1] as u32 & cell.need == cell.need;
                     let (mut all, range) = (cursor.low..cursor.high, cursor.low..cursor.high);
@@ -174,7 +174,7 @@ impl Side {
                 (state.totals, state.stale) = (Totals::NONE, false);
             }
             Measure::Column(place) if state.stale => {
-                state.look_for_extremes(kind, cell, place, block, cursor);
+                state.look_for_extremes(cell, place, block, cursor);
             }
             Measure::Column(_) => {}
             Measure::Distinct(place) => {
@@ -224,11 +224,12 @@ impl State {
             Measure::Events | Measure::Share(_) => self.totals.count += change,
             Measure::Column(place) => match row[place] {
                 NO_NUMBER => {}
-                number if enters => self.totals.number(number as i64),
+                number if enters => self.totals.number(number as i64, cell.wants),
                 number => {
                     let number = number as i64;
-                    self.totals.remove_number(number);
-                    self.stale |= number == self.totals.min || number == self.totals.max;
+                    self.totals.remove_number(number, cell.wants);
+                    self.stale |=
+                        cell.wants.extremes && (number == self.totals.min || number == self.totals.max);
                 }
             },
             Measure::Distinct(place) => {
@@ -245,18 +246,8 @@ impl State {
         }
     }
 
-    fn look_for_extremes(
-        &mut self,
-        kind: &EntityLayout,
-        cell: &Cell,
-        place: usize,
-        block: Block<'_>,
-        cursor: Cursor,
-    ) {
+    fn look_for_extremes(&mut self, cell: &Cell, place: usize, block: Block<'_>, cursor: Cursor) {
         self.stale = false;
-        if !kind.answers[cell.answers.clone()].iter().any(|a| a.reading.wants_extremes()) {
-            return;
-        }
         (self.totals.min, self.totals.max) = (Totals::NONE.min, Totals::NONE.max);
         for i in cursor.low..cursor.high {
             let row = block.row(i);

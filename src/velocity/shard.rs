@@ -101,18 +101,10 @@ impl Shard {
         self.touches = self.touches.wrapping_add(1);
     }
 
-    /// This key will be looked for soon.
-    pub fn expect_index(&self, k: usize, key: Key) {
-        if let Some(store) = self.stores.get(k) {
-            store.table.expect_index(key);
-        }
-    }
-
-    /// This key's entity will be read soon; its index entry was expected before.
-    pub fn expect_block(&self, k: usize, key: Key) {
-        if let Some(store) = self.stores.get(k) {
-            store.table.expect_block(key);
-        }
+    /// The table of a kind.
+    #[inline]
+    pub fn table(&self, k: usize) -> Option<&Table> {
+        self.stores.get(k).map(|store| &store.table)
     }
 
     /// The values of one entity, before the payment.

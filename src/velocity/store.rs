@@ -1,5 +1,6 @@
 //! All entities' past, in shards: reads what was known before a payment and records the payment.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
@@ -16,9 +17,9 @@ use super::aggregate::{ENTITIES_MAX, Plan, Status};
 use super::block::{NO_KEY, NO_NUMBER};
 use super::layout::{Layout, Source, filter_flags, fixed_point};
 use super::shard::{Bounds, Found, Shard};
-use super::table::Key;
+use super::table::{Key, Table};
 use super::window::Moment;
-use super::{EVENTS_MAX, ROW_WORDS_MAX, SHARDS_MAX};
+use super::{EVENTS_MAX, SHARDS_MAX};
 
 /// Fewer entities than this don't deserve a shard of their own.
 const SHARD_ENTITIES_MIN: usize = 1024;
@@ -122,26 +123,54 @@ impl Head {
     }
 }
 
-/// One payment, ready.
+/// One payment, ready; the room for it stays with the thread, so that a score allocates nothing.
+#[derive(Default)]
 struct Prepared {
-    head: Head,
-    columns: ArrayVec<u64, ROW_WORDS_MAX>,
+    /// Of each source.
+    columns: Vec<u64>,
     /// Of each kind; `None` when the payment lacks a field of it.
-    keys: ArrayVec<Option<Key>, ENTITIES_MAX>,
+    keys: Vec<Option<Key>>,
+    /// Shard and kind of each key, in the order in which the shards are locked.
+    order: Vec<(u32, u8)>,
+    /// Of each kind, which of the locked shards is its.
+    places: Vec<u8>,
+    /// Of each kind, where its entity was.
+    found: Vec<Option<Found>>,
+}
+
+thread_local! {
+    static PREPARED: Cell<Prepared> = const {
+        Cell::new(Prepared {
+            columns: Vec::new(),
+            keys: Vec::new(),
+            order: Vec::new(),
+            places: Vec::new(),
+            found: Vec::new(),
+        })
+    };
 }
 
 impl Prepared {
-    /// Filled in place: the room for the most columns is too large to be moved about.
-    fn new(velocity: &Velocity, payment: &Payment, filters: u32) -> Prepared {
-        let mut prepared =
-            Prepared { head: Head::new(payment, filters), columns: ArrayVec::new(), keys: ArrayVec::new() };
-        prepared.keys.extend(velocity.keys(payment));
-        prepared.columns.extend(velocity.columns(payment, &mut prepared.head.degraded));
-        prepared
+    /// The thread's room, for as long as `work` takes.
+    fn with<T>(work: impl FnOnce(&mut Prepared) -> T) -> T {
+        PREPARED.with(|cell| {
+            let mut prepared = cell.take();
+            let answer = work(&mut prepared);
+            cell.set(prepared);
+            answer
+        })
     }
 
-    fn moment(&self) -> Moment<'_> {
-        self.head.moment(&self.columns)
+    fn set_keys(&mut self, velocity: &Velocity, payment: &Payment) {
+        self.keys.clear();
+        self.order.clear();
+        for (k, key) in velocity.keys(payment).enumerate() {
+            self.keys.push(key);
+            if let Some(key) = key {
+                self.order.push((key.shard, k as u8));
+            }
+        }
+        self.order.sort_unstable();
     }
 }
 
@@ -180,31 +209,31 @@ impl Velocity {
     /// then records it. Bit i of `filters` says that the i-th `where` condition holds for it. NaN is
     /// absent: the payment lacks the entity, or what would be needed to know isn't there any more.
     pub fn observe(&self, payment: &Payment, filters: u32, activity: &mut [f64]) -> Degraded {
-        let prepared = Prepared::new(self, payment, filters);
-        self.visit(&prepared, activity, true)
+        self.visit(payment, filters, activity, true)
     }
 
     /// The values that [`Velocity::observe`] would give; nothing is recorded.
     pub fn peek(&self, payment: &Payment, filters: u32, activity: &mut [f64]) -> Degraded {
-        let prepared = Prepared::new(self, payment, filters);
-        self.visit(&prepared, activity, false)
+        self.visit(payment, filters, activity, false)
     }
 
     /// Sets what became of a payment that was observed, in each of its entities whose statuses are
     /// asked for. False when it is no longer there in one of them.
     pub fn settle(&self, payment: &Payment, status: Status) -> bool {
         let head = Head::new(payment, 0);
-        let keys: ArrayVec<Option<Key>, ENTITIES_MAX> = self.keys(payment).collect();
-        let mut guards = self.lock(&keys);
-        let mut all = true;
-        for (k, (kind, key)) in self.layout.kinds.iter().zip(&keys).enumerate() {
-            if let (true, Some(key)) = (kind.settles, key)
-                && let Some(shard) = guards.get(key.shard)
-            {
-                all &= shard.settle(k, kind, *key, head.moment(&[]), status.bit());
+        Prepared::with(|prepared| {
+            prepared.set_keys(self, payment);
+            let mut guards = self.lock(prepared);
+            let mut all = true;
+            for (k, (kind, key)) in self.layout.kinds.iter().zip(&prepared.keys).enumerate() {
+                if let (true, Some(key)) = (kind.settles, key)
+                    && let Some(shard) = guards.get_mut(usize::from(prepared.places[k]))
+                {
+                    all &= shard.settle(k, kind, *key, head.moment(&[]), status.bit());
+                }
             }
-        }
-        all
+            all
+        })
     }
 
     /// Does `ops` as if one by one, on as many threads. `activity` has a row of one value for each
@@ -283,86 +312,91 @@ impl Velocity {
     }
 
     fn key(&self, sum: u128) -> Key {
-        let low = sum as u64;
-        Key {
-            check: (sum >> 64) as u64,
-            tag: low as u32,
-            shard: (low >> 32) as u32 & (self.shards.len() as u32 - 1),
-        }
+        Key::new((sum >> 64) as u64, sum as u64, self.shards.len())
     }
 
     /// The shards of a payment, locked in ascending order: whoever holds one waits only for higher ones.
     /// A payment touches about ten shards for a few microseconds. More shards make two threads meet less
     /// often and every payment miss the cache more: with 256 and a spin both stay small.
-    fn lock(&self, keys: &[Option<Key>]) -> Guards<'_> {
-        let mut wanted: ArrayVec<u32, ENTITIES_MAX> = keys.iter().flatten().map(|k| k.shard).collect();
-        wanted.sort_unstable();
-        let mut guards = Guards(ArrayVec::new());
-        for shard in wanted {
-            if guards.0.last().is_none_or(|(last, _)| *last != shard)
-                && let Some(lock) = self.shards.get(shard as usize)
+    fn lock(&self, prepared: &mut Prepared) -> Guards<'_> {
+        let Prepared { order, places, keys, .. } = prepared;
+        places.clear();
+        places.resize(keys.len(), u8::MAX);
+        let mut guards = Guards::new();
+        let mut last = None;
+        for (shard, k) in order {
+            if last != Some(*shard)
+                && let Some(lock) = self.shards.get(*shard as usize)
             {
-                guards.0.push((shard, acquire(lock)));
+                last = Some(*shard);
+                guards.push(acquire(lock));
             }
+            places[usize::from(*k)] = guards.len() as u8 - 1;
         }
         guards
     }
 
-    fn visit(&self, prepared: &Prepared, activity: &mut [f64], record: bool) -> Degraded {
-        let moment = prepared.moment();
-        let mut degraded = prepared.head.degraded;
-        let mut found: ArrayVec<Option<Found>, ENTITIES_MAX> = ArrayVec::new();
-        let mut guards = self.lock(&prepared.keys);
-        // All index entries are asked for, then all blocks, so that their misses overlap.
-        for expect in [Shard::expect_index, Shard::expect_block] {
-            for (k, key) in prepared.keys.iter().enumerate() {
-                if let Some(key) = key
-                    && let Some(shard) = guards.get(key.shard)
-                {
-                    expect(shard, k, *key);
-                }
+    fn visit(&self, payment: &Payment, filters: u32, activity: &mut [f64], record: bool) -> Degraded {
+        Prepared::with(|prepared| {
+            let mut head = Head::new(payment, filters);
+            prepared.set_keys(self, payment);
+            prepared.columns.clear();
+            prepared.columns.extend(self.columns(payment, &mut head.degraded));
+            let mut guards = self.lock(prepared);
+            let Prepared { columns, keys, places, found, .. } = prepared;
+            let moment = head.moment(columns);
+            self.expect(&guards, keys, places);
+            let mut degraded = head.degraded;
+            for shard in &guards {
+                degraded |= shard.timeliness(head.at, &self.bounds);
             }
-        }
-        for (_, shard) in &guards.0 {
-            degraded |= shard.timeliness(prepared.head.at, &self.bounds);
-        }
-        for (k, (kind, key)) in self.layout.kinds.iter().zip(&prepared.keys).enumerate() {
-            let Some((key, shard)) = key.and_then(|key| Some((key, guards.get(key.shard)?))) else {
-                for aggregate in &kind.aggregates {
-                    if let Some(slot) = activity.get_mut(usize::from(*aggregate)) {
-                        *slot = f64::NAN;
+            found.clear();
+            for (k, kind) in self.layout.kinds.iter().enumerate() {
+                let (Some(key), Some(shard)) = (keys[k], guards.get_mut(usize::from(places[k]))) else {
+                    for aggregate in &kind.aggregates {
+                        if let Some(slot) = activity.get_mut(usize::from(*aggregate)) {
+                            *slot = f64::NAN;
+                        }
+                    }
+                    found.push(None);
+                    continue;
+                };
+                let (flags, at) = shard.read(k, kind, key, moment, &self.bounds, activity);
+                degraded |= flags;
+                found.push(at);
+            }
+            if record {
+                for (k, kind) in self.layout.kinds.iter().enumerate() {
+                    if let (Some(key), Some(shard)) = (keys[k], guards.get_mut(usize::from(places[k]))) {
+                        shard.record(k, kind, key, found[k], moment, &self.bounds);
                     }
                 }
-                found.push(None);
-                continue;
-            };
-            let (flags, at) = shard.read(k, kind, key, moment, &self.bounds, activity);
-            degraded |= flags;
-            found.push(at);
-        }
-        if record {
-            for (k, (kind, key)) in self.layout.kinds.iter().zip(&prepared.keys).enumerate() {
-                if let Some(key) = key
-                    && let Some(shard) = guards.get(key.shard)
-                {
-                    shard.record(k, kind, *key, found[k], moment, &self.bounds);
+                for shard in &mut guards {
+                    shard.tell(head.at);
                 }
             }
-            for (_, shard) in &mut guards.0 {
-                shard.tell(prepared.head.at);
+            degraded
+        })
+    }
+
+    /// Asks for all index entries, then all blocks, then their newest events, so that the misses of a
+    /// payment's entities overlap.
+    #[inline]
+    fn expect(&self, guards: &Guards<'_>, keys: &[Option<Key>], places: &[u8]) {
+        for expect in [Table::expect_index, Table::expect_block, Table::expect_events] {
+            for (k, (key, place)) in keys.iter().zip(places).enumerate() {
+                if let (Some(key), Some(shard)) = (key, guards.get(usize::from(*place)))
+                    && let Some(table) = shard.table(k)
+                {
+                    expect(table, *key);
+                }
             }
         }
-        degraded
     }
 }
+
+/// The shards of a payment, in ascending order.
+type Guards<'a> = ArrayVec<MutexGuard<'a, Shard>, ENTITIES_MAX>;
 
 /// An odd number without structure (the first bits of pi's fraction).
 const KEY_MULTIPLIER: u128 = 0x243f_6a88_85a3_08d3_1319_8a2e_0370_7345;
-
-struct Guards<'a>(ArrayVec<(u32, MutexGuard<'a, Shard>), ENTITIES_MAX>);
-
-impl<'a> Guards<'a> {
-    fn get(&mut self, shard: u32) -> Option<&mut Shard> {
-        self.0.iter_mut().find(|(s, _)| *s == shard).map(|(_, guard)| &mut **guard)
-    }
-}

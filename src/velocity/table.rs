@@ -1,19 +1,33 @@
 //! Where is the entity with this key? An open-addressing index of 8-byte entries over blocks of
-//! 1, 2, 4, ... events, so that the many entities with one or two events stay small.
+//! 1, 2, 4, ... times the lines that one event needs, so that the many entities with a few events
+//! stay small. A line is the cache's: an entity seen for the first time takes one.
+
+use bytemuck::{Pod, Zeroable};
 
 use super::block::{Block, BlockMut, HEADER};
 use super::prefetch::prefetch;
 
-/// Sizes of blocks: 1 to 2^15 events.
+/// Sizes of blocks: room for 1 event, and twice that fifteen times.
 const CLASSES: usize = 16;
-/// Bits of a block's number; the rest of its 32 bits name the class.
-const NUMBER_BITS: u32 = 27;
+/// Bits of an index entry that name the block's size, above those of its first line.
+const CLASS_BITS: u32 = 4;
+/// Bits of a key that an index entry keeps.
+const TAG_BITS: u32 = 32 - CLASS_BITS;
 /// Entries of the smallest index.
 const INDEX_MIN: usize = 16;
 /// The end of a list of free blocks.
-const NONE: u64 = u64::MAX;
+const NONE: u32 = u32::MAX;
+/// Words of a line.
+const LINE: usize = 8;
+/// Lines that are asked for before it is known where in a large block the newest event is.
+const LINES_AHEAD: usize = 4;
 
-/// An entity's key: 64 bits that are compared, 32 that find it.
+/// A line of the cache.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Line([u64; LINE]);
+
+/// An entity's key: 64 bits that are compared, 28 that find it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Key {
     pub check: u64,
@@ -21,44 +35,60 @@ pub(super) struct Key {
     pub shard: u32,
 }
 
-/// A block's place.
+/// A block's place: its first line and its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BlockId(u32);
-
-impl BlockId {
-    fn new(class: usize, number: usize) -> BlockId {
-        BlockId((class as u32) << NUMBER_BITS | number as u32)
-    }
-    pub fn class(self) -> usize {
-        (self.0 >> NUMBER_BITS) as usize
-    }
-    fn number(self) -> usize {
-        (self.0 & ((1 << NUMBER_BITS) - 1)) as usize
-    }
+pub(super) struct BlockId {
+    line: u32,
+    class: u8,
 }
 
-/// Blocks of one size.
-#[derive(Debug)]
-struct Arena {
-    words: Vec<u64>,
-    free: u64,
+impl BlockId {
+    /// Of an index entry that is not empty.
+    fn of(entry: u64) -> BlockId {
+        BlockId { line: entry as u32 - 1, class: (entry >> 32) as u8 & ((1 << CLASS_BITS) - 1) }
+    }
+
+    fn entry(self, tag: u32) -> u64 {
+        u64::from(tag) << (64 - TAG_BITS) | u64::from(self.class) << 32 | u64::from(self.line + 1)
+    }
 }
 
 /// The entities of one kind in one shard.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// Tag and block number + 1; 0 is empty.
+    /// Tag, size of the block and its first line + 1; 0 is empty.
     index: Vec<u64>,
+    lines: Vec<Line>,
     used: usize,
-    arenas: [Arena; CLASSES],
-    lives: usize,
-    stride: usize,
+    lives: u16,
+    stride: u16,
+    /// Lines of the smallest block.
+    base: u16,
+    /// The first free block of each size; the next one is in its first word.
+    free: [u32; CLASSES],
+}
+
+/// What an index entry knows of a key.
+fn tag(entry: u64) -> u32 {
+    (entry >> (64 - TAG_BITS)) as u32
+}
+
+impl Key {
+    /// Of 64 bits to compare and 64 to choose places by.
+    pub fn new(check: u64, places: u64, shards: usize) -> Key {
+        Key {
+            check,
+            tag: places as u32 & ((1 << TAG_BITS) - 1),
+            shard: (places >> 32) as u32 & (shards as u32 - 1),
+        }
+    }
 }
 
 impl Table {
     pub fn new(lives: usize, stride: usize) -> Table {
-        let arenas = std::array::from_fn(|_| Arena { words: Vec::new(), free: NONE });
-        Table { index: Vec::new(), used: 0, arenas, lives, stride }
+        let base = (HEADER + lives + stride).div_ceil(LINE) as u16;
+        let (lives, stride) = (lives as u16, stride as u16);
+        Table { index: Vec::new(), lines: Vec::new(), used: 0, lives, stride, base, free: [NONE; CLASSES] }
     }
 
     pub fn len(&self) -> usize {
@@ -66,28 +96,29 @@ impl Table {
     }
 
     pub fn bytes(&self) -> usize {
-        8 * (self.index.capacity() + self.arenas.iter().map(|a| a.words.capacity()).sum::<usize>())
-    }
-
-    fn block_words(&self, class: usize) -> usize {
-        HEADER + self.lives + (self.stride << class)
+        8 * self.index.capacity() + size_of::<Line>() * self.lines.capacity()
     }
 
     fn range(&self, id: BlockId) -> std::ops::Range<usize> {
-        let size = self.block_words(id.class());
-        id.number() * size..(id.number() + 1) * size
+        let start = id.line as usize;
+        start..start + (usize::from(self.base) << id.class)
     }
 
+    #[inline]
     pub fn block(&self, id: BlockId) -> Block<'_> {
-        Block::new(&self.arenas[id.class()].words[self.range(id)], self.lives, self.stride)
+        let words = bytemuck::cast_slice(&self.lines[self.range(id)]);
+        Block::new(words, usize::from(self.lives), usize::from(self.stride))
     }
 
+    #[inline]
     pub fn block_mut(&mut self, id: BlockId) -> BlockMut<'_> {
         let range = self.range(id);
-        BlockMut::new(&mut self.arenas[id.class()].words[range], self.lives, self.stride)
+        let words = bytemuck::cast_slice_mut(&mut self.lines[range]);
+        BlockMut::new(words, usize::from(self.lives), usize::from(self.stride))
     }
 
     /// The block of this key, and its place in the index.
+    #[inline]
     pub fn find(&self, key: Key) -> Option<(usize, BlockId)> {
         let mask = self.index.len().checked_sub(1)?;
         let mut at = key.tag as usize & mask;
@@ -96,9 +127,9 @@ impl Table {
             if entry == 0 {
                 return None;
             }
-            if (entry >> 32) as u32 == key.tag {
-                let id = BlockId(entry as u32 - 1);
-                if self.arenas[id.class()].words[self.range(id).start] == key.check {
+            if tag(entry) == key.tag {
+                let id = BlockId::of(entry);
+                if self.lines[id.line as usize].0[0] == key.check {
                     return Some((at, id));
                 }
             }
@@ -107,21 +138,40 @@ impl Table {
     }
 
     /// Asks for the memory that `find` begins with.
+    #[inline]
     pub fn expect_index(&self, key: Key) {
         prefetch(&self.index, key.tag as usize & self.index.len().wrapping_sub(1));
     }
 
-    /// Asks for the block that `find` will most likely give.
+    /// The block that `find` will most likely give, by the index alone.
+    #[inline]
+    fn likely(&self, key: Key) -> Option<BlockId> {
+        let mask = self.index.len().checked_sub(1)?;
+        (0..4)
+            .map(|i| self.index[(key.tag as usize + i) & mask])
+            .take_while(|entry| *entry != 0)
+            .find(|entry| tag(*entry) == key.tag)
+            .map(BlockId::of)
+    }
+
+    /// Asks for the beginning of the block that `find` will most likely give.
+    #[inline]
     pub fn expect_block(&self, key: Key) {
-        let mask = self.index.len().wrapping_sub(1);
-        let likely = (0..4).map(|i| self.index.get((key.tag as usize + i) & mask).copied().unwrap_or(0));
-        let likely = likely.take_while(|entry| *entry != 0).find(|entry| (entry >> 32) as u32 == key.tag);
-        if let Some(entry) = likely {
-            let id = BlockId(entry as u32 - 1);
-            let start = self.range(id).start;
-            let words = &self.arenas[id.class()].words;
-            prefetch(words, start);
-            prefetch(words, start + 8);
+        let Some(id) = self.likely(key) else { return };
+        let lines = self.range(id);
+        let ahead = if lines.len() > LINES_AHEAD { 1 } else { lines.len() };
+        (lines.start..lines.start + ahead).for_each(|line| prefetch(&self.lines, line));
+    }
+
+    /// Asks for the newest events of that block.
+    #[inline]
+    pub fn expect_events(&self, key: Key) {
+        let Some(id) = self.likely(key) else { return };
+        let lines = self.range(id);
+        if lines.len() > LINES_AHEAD {
+            let newest = lines.start + self.block(id).newest() / LINE;
+            let first = newest.saturating_sub(LINES_AHEAD - 2).max(lines.start);
+            (first..=newest + 1).for_each(|line| prefetch(&self.lines, line));
         }
     }
 
@@ -137,22 +187,28 @@ impl Table {
         while self.index[at] != 0 {
             at = (at + 1) & mask;
         }
-        self.index[at] = u64::from(key.tag) << 32 | u64::from(id.0 + 1);
+        self.index[at] = id.entry(key.tag);
         self.used += 1;
         id
     }
 
     /// Moves an entity to a block of twice the size.
     pub fn grow(&mut self, place: usize, id: BlockId) -> BlockId {
-        let larger = self.allocate(id.class() + 1);
-        let (small, large) = self.arenas.split_at_mut(larger.class());
-        let size = HEADER + self.lives + (self.stride << larger.class());
-        let old_size = HEADER + self.lives + (self.stride << id.class());
-        let old = &small[id.class()].words[id.number() * old_size..(id.number() + 1) * old_size];
-        let new = &mut large[0].words[larger.number() * size..(larger.number() + 1) * size];
-        BlockMut::new(new, self.lives, self.stride).take(Block::new(old, self.lives, self.stride));
+        let larger = self.allocate(id.class + 1);
+        let (from, to) = (self.range(id), self.range(larger));
+        // The two blocks are apart; one of them ends before the other begins.
+        let (old, new) = if from.start < to.start {
+            let (low, high) = self.lines.split_at_mut(to.start);
+            (&low[from], &mut high[..to.len()])
+        } else {
+            let (low, high) = self.lines.split_at_mut(from.start);
+            (&high[..from.len()], &mut low[to])
+        };
+        let (lives, stride) = (usize::from(self.lives), usize::from(self.stride));
+        let old = Block::new(bytemuck::cast_slice(old), lives, stride);
+        BlockMut::new(bytemuck::cast_slice_mut(new), lives, stride).take(old);
         self.release(id);
-        self.index[place] = self.index[place] >> 32 << 32 | u64::from(larger.0 + 1);
+        self.index[place] = larger.entry(tag(self.index[place]));
         larger
     }
 
@@ -170,7 +226,7 @@ impl Table {
             if entry == 0 {
                 break;
             }
-            let home = (entry >> 32) as usize & mask;
+            let home = tag(entry) as usize & mask;
             if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(gap) & mask) {
                 self.index[gap] = entry;
                 gap = at;
@@ -182,7 +238,7 @@ impl Table {
     /// The block at a place of the index.
     pub fn at(&self, place: usize) -> Option<BlockId> {
         let entry = *self.index.get(place)?;
-        (entry != 0).then(|| BlockId(entry as u32 - 1))
+        (entry != 0).then(|| BlockId::of(entry))
     }
 
     /// The first used place at or after a random one; `None` when the table is empty.
@@ -191,36 +247,32 @@ impl Table {
         (0..=mask).map(|i| (random as usize + i) & mask).find_map(|place| Some((place, self.at(place)?)))
     }
 
-    fn allocate(&mut self, class: usize) -> BlockId {
-        let size = self.block_words(class);
-        let arena = &mut self.arenas[class];
-        if arena.free != NONE {
-            let number = arena.free as usize;
-            arena.free = arena.words[number * size];
-            return BlockId::new(class, number);
+    fn allocate(&mut self, class: u8) -> BlockId {
+        let first = self.free[usize::from(class)];
+        if first != NONE {
+            self.free[usize::from(class)] = self.lines[first as usize].0[0] as u32;
+            return BlockId { line: first, class };
         }
-        let number = arena.words.len() / size;
-        if arena.words.capacity() < arena.words.len() + size {
-            // An eighth at a time: little waste, and each word is still moved only a few times.
-            let more = (arena.words.len() / size / 8).max(4);
-            arena.words.reserve_exact(more * size);
+        let (start, more) = (self.lines.len(), usize::from(self.base) << class);
+        if self.lines.capacity() < start + more {
+            // An eighth at a time: little waste, and each line is still moved only a few times.
+            self.lines.reserve_exact((start / 8).max(more * 4));
         }
-        arena.words.resize(arena.words.len() + size, 0);
-        BlockId::new(class, number)
+        self.lines.resize(start + more, Line::zeroed());
+        BlockId { line: start as u32, class }
     }
 
     fn release(&mut self, id: BlockId) {
-        let start = self.range(id).start;
-        let arena = &mut self.arenas[id.class()];
-        arena.words[start] = arena.free;
-        arena.free = id.number() as u64;
+        let free = &mut self.free[usize::from(id.class)];
+        self.lines[id.line as usize].0[0] = u64::from(*free);
+        *free = id.line;
     }
 
     fn grow_index(&mut self) {
         let size = (self.index.len() * 2).max(INDEX_MIN);
         let old = std::mem::replace(&mut self.index, vec![0; size]);
         for entry in old.into_iter().filter(|e| *e != 0) {
-            let mut at = (entry >> 32) as usize & (size - 1);
+            let mut at = tag(entry) as usize & (size - 1);
             while self.index[at] != 0 {
                 at = (at + 1) & (size - 1);
             }

@@ -1,6 +1,6 @@
 //! What is gathered over events, in integers: sums that don't depend on the order of their parts.
 
-use super::layout::{Answer, Reading};
+use super::layout::{Answer, Reading, Wants};
 
 /// For squares, numbers are held within this many parts, so that differences of squares are exact.
 const SQUARED_MAX: i64 = (1 << 53) - 1;
@@ -42,23 +42,32 @@ impl Totals {
         self.last = self.last.max(at);
     }
 
-    pub fn number(&mut self, number: i64) {
+    /// Counts a number; of its square and the extremes only what is wanted.
+    #[inline]
+    pub fn number(&mut self, number: i64, wants: Wants) {
         self.count += 1;
         self.sum += i128::from(number);
-        let near = i128::from(number.clamp(-SQUARED_MAX, SQUARED_MAX));
-        self.squared += near;
-        self.squares = self.squares.wrapping_add((near * near) as u128);
-        self.min = self.min.min(number);
-        self.max = self.max.max(number);
+        if wants.squares {
+            let near = i128::from(number.clamp(-SQUARED_MAX, SQUARED_MAX));
+            self.squared += near;
+            self.squares = self.squares.wrapping_add((near * near) as u128);
+        }
+        if wants.extremes {
+            self.min = self.min.min(number);
+            self.max = self.max.max(number);
+        }
     }
 
     /// Takes a number out again; the extremes are the caller's care.
-    pub fn remove_number(&mut self, number: i64) {
+    #[inline]
+    pub fn remove_number(&mut self, number: i64, wants: Wants) {
         self.count -= 1;
         self.sum -= i128::from(number);
-        let near = i128::from(number.clamp(-SQUARED_MAX, SQUARED_MAX));
-        self.squared -= near;
-        self.squares = self.squares.wrapping_sub((near * near) as u128);
+        if wants.squares {
+            let near = i128::from(number.clamp(-SQUARED_MAX, SQUARED_MAX));
+            self.squared -= near;
+            self.squares = self.squares.wrapping_sub((near * near) as u128);
+        }
     }
 
     pub fn add(&mut self, other: &Totals) {
@@ -77,22 +86,17 @@ impl Totals {
     pub fn answer(&self, answer: &Answer, at: i64) -> f64 {
         match answer.reading {
             Reading::Count => self.count as f64,
-            Reading::Sum => self.sum() / answer.parts,
+            Reading::Sum => nearest(self.sum) / answer.parts,
             Reading::StdDev => self.deviation() / answer.parts,
             Reading::Ratio if self.whole > 0 => self.count as f64 / self.whole as f64,
             Reading::Ratio => f64::NAN,
             _ if self.count == 0 => f64::NAN,
-            Reading::Avg => self.sum() / (self.count as f64 * answer.parts),
+            Reading::Avg => nearest(self.sum) / (self.count as f64 * answer.parts),
             Reading::Min => self.min as f64 / answer.parts,
             Reading::Max => self.max as f64 / answer.parts,
             Reading::FirstSeen => self.first as f64,
             Reading::Since => (at - self.last) as f64 / 1e6,
         }
-    }
-
-    /// The nearest float; sums of 64 bits, which nearly all are, have an instruction for it.
-    fn sum(&self) -> f64 {
-        i64::try_from(self.sum).map_or(self.sum as f64, |sum| sum as f64)
     }
 
     /// Standard deviation of the sample, in parts. With x = q n + r the sum of (x - q)^2 is exact,
@@ -115,13 +119,29 @@ impl Totals {
     }
 }
 
+/// The nearest float; sums of 64 bits, which nearly all are, have an instruction for it.
+#[inline]
+pub(super) fn nearest(sum: i128) -> f64 {
+    #[cold]
+    #[inline(never)]
+    fn of_wide(sum: i128) -> f64 {
+        sum as f64
+    }
+    match i64::try_from(sum) {
+        Ok(sum) => sum as f64,
+        Err(_) => of_wide(sum),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ALL: Wants = Wants { times: true, extremes: true, squares: true };
+
     fn deviation(numbers: &[i64]) -> f64 {
         let mut totals = Totals::NONE;
-        numbers.iter().for_each(|n| totals.number(*n));
+        numbers.iter().for_each(|n| totals.number(*n, ALL));
         totals.deviation()
     }
 
@@ -143,10 +163,10 @@ mod tests {
     #[test]
     fn what_is_taken_out_leaves_no_trace() {
         let mut totals = Totals::NONE;
-        totals.number(7);
+        totals.number(7, ALL);
         let before = totals;
-        totals.number(i64::MAX);
-        totals.remove_number(i64::MAX);
+        totals.number(i64::MAX, ALL);
+        totals.remove_number(i64::MAX, ALL);
         assert_eq!(
             (totals.sum, totals.squares, totals.squared),
             (before.sum, before.squares, before.squared)

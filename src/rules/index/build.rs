@@ -1,10 +1,12 @@
 //! How does an index come about? Conditions to clauses, clauses to questions and masks.
 
 use crate::expr::Test;
-use crate::expr::ir::{How, Node, Num, Op, Same, Text};
+use crate::expr::ir::{How, Node, Num, Same, Text};
 use crate::rules::index::columns::Leaves;
+use crate::rules::index::cuts::Cuts;
+use crate::rules::index::joined::{Ask, Digit, Group, TABLE_WORDS_MAX, share_out};
 use crate::rules::index::number::Source;
-use crate::rules::index::question::Question;
+use crate::rules::index::question::{Heads, Question};
 use crate::rules::index::symbols::{ABSENT, SymbolClasses, packed};
 use crate::rules::index::{Asked, RuleIndex, WORDS};
 use crate::schema::FieldId;
@@ -83,7 +85,9 @@ impl Builder {
         let mut groups: Vec<(Key<'_>, Vec<usize>)> = Vec::new();
         for (atom, node) in self.atoms.iter().enumerate() {
             let key = Key::of(node);
-            match groups.iter_mut().find(|(k, _)| *k == key) {
+            let room =
+                |atoms: &[usize]| !matches!(key, Key::Begins(_)) || atoms.len() < Heads::CONDITIONS_MAX;
+            match groups.iter_mut().find(|(k, atoms)| *k == key && room(atoms)) {
                 Some((_, atoms)) => atoms.push(atom),
                 None => groups.push((key, vec![atom])),
             }
@@ -93,42 +97,93 @@ impl Builder {
         (0..self.clauses.len()).for_each(|c| all[c / 64] |= 1 << (c % 64));
         let mut index = RuleIndex {
             words,
-            questions: Vec::new(),
-            always: groups.iter().filter(|(key, _)| key.cost() == 0).count(),
-            masks: Vec::new(),
+            always: Vec::new(),
+            seldom: Vec::new(),
+            doubtful: 0,
+            masks: vec![0; words],
             all,
             rules: self.clauses.iter().map(|(rule, _)| *rule).collect(),
             leaves: Leaves::default(),
         };
+        let mut asks: Vec<(Ask, Masks)> = Vec::new();
         for (key, atoms) in groups {
             let nodes: Vec<&Node> = atoms.iter().map(|a| &self.atoms[*a]).collect();
-            let (question, classes) = key.question(&nodes, &mut index.leaves);
-            // For each atom of the question and each class: is the atom true, false or unknown?
-            let truths: Vec<Vec<Option<bool>>> = nodes
-                .iter()
-                .map(|node| (0..classes).map(|class| truth_in_class(node, &question, class)).collect())
-                .collect();
-            let uses = index.masks.len();
-            let table = uses + words;
-            index.masks.resize(table + words * classes, 0);
-            for (c, (_, clause)) in self.clauses.iter().enumerate() {
-                let literals: Vec<(usize, bool)> = clause
-                    .iter()
-                    .filter_map(|(atom, want)| Some((atoms.iter().position(|a| a == atom)?, *want)))
-                    .collect();
-                if !literals.is_empty() {
-                    index.masks[uses + c / 64] |= 1 << (c % 64);
-                }
-                let masks = index.masks[table..].chunks_exact_mut(words);
-                for (class, mask) in masks.enumerate() {
-                    if literals.iter().all(|(atom, want)| truths[*atom][class] == Some(*want)) {
-                        mask[c / 64] |= 1 << (c % 64);
-                    }
+            let (asked, truths) = key.asked(&nodes, &mut index.leaves);
+            let masks = self.masks(&atoms, &truths, words);
+            match asked {
+                Asking::Always(ask) => asks.push((ask, masks)),
+                Asking::Seldom(question) => {
+                    let uses = index.masks.len();
+                    index.masks.extend(&masks.uses);
+                    index.masks.extend(masks.of_classes.concat());
+                    index.masks.iter_mut().zip(&masks.uses).for_each(|(doubtful, mine)| *doubtful |= mine);
+                    index.seldom.push(Asked { question, table: uses + words, uses });
                 }
             }
-            index.questions.push(Asked { question, table, uses });
         }
+        index.join(asks);
         index
+    }
+
+    /// For every class of some atoms' question, the clauses that can still hold.
+    fn masks(&self, atoms: &[usize], truths: &[Vec<Option<bool>>], words: usize) -> Masks {
+        let classes = truths.first().map_or(0, Vec::len);
+        let mut masks = Masks { uses: vec![0; words], of_classes: vec![vec![0; words]; classes] };
+        for (c, (_, clause)) in self.clauses.iter().enumerate() {
+            let literals: Vec<(usize, bool)> = clause
+                .iter()
+                .filter_map(|(atom, want)| Some((atoms.iter().position(|a| a == atom)?, *want)))
+                .collect();
+            if !literals.is_empty() {
+                masks.uses[c / 64] |= 1 << (c % 64);
+            }
+            for (class, mask) in masks.of_classes.iter_mut().enumerate() {
+                if literals.iter().all(|(atom, want)| truths[*atom][class] == Some(*want)) {
+                    mask[c / 64] |= 1 << (c % 64);
+                }
+            }
+        }
+        masks
+    }
+}
+
+/// The masks of one question.
+struct Masks {
+    /// Clauses that ask it.
+    uses: Vec<u64>,
+    /// Of each class of its answers, the clauses that can still hold.
+    of_classes: Vec<Vec<u64>>,
+}
+
+/// What kind of question it is.
+enum Asking {
+    Always(Ask),
+    Seldom(Question),
+}
+
+impl RuleIndex {
+    /// Puts the questions that every payment is asked into groups with a table each.
+    fn join(&mut self, asks: Vec<(Ask, Masks)>) {
+        let classes: Vec<usize> = asks.iter().map(|(_, masks)| masks.of_classes.len()).collect();
+        let groups = share_out(&classes, TABLE_WORDS_MAX / self.words);
+        let mut asks: Vec<Option<(Ask, Masks)>> = asks.into_iter().map(Some).collect();
+        for members in groups {
+            let mut group = Group { digits: Vec::new(), table: self.masks.len() };
+            // Row by row: the first question's class counts most slowly.
+            let mut table: Vec<Vec<u64>> = vec![self.all.clone()];
+            for (ask, masks) in members.into_iter().filter_map(|q| asks[q].take()) {
+                group.digits.iter_mut().for_each(|d: &mut Digit| d.factor *= masks.of_classes.len() as u32);
+                group.digits.push(Digit { ask, factor: 1 });
+                let and =
+                    |row: &Vec<u64>, mask: &Vec<u64>| row.iter().zip(mask).map(|(a, b)| a & b).collect();
+                table = table
+                    .iter()
+                    .flat_map(|row| masks.of_classes.iter().map(move |mask| and(row, mask)))
+                    .collect();
+            }
+            self.masks.extend(table.concat());
+            self.always.push(group);
+        }
     }
 }
 
@@ -139,17 +194,19 @@ enum Key<'a> {
     Flag(FieldId),
     Symbol(FieldId),
     Same(FieldId, FieldId),
-    Begins(FieldId, &'a Node),
+    Begins(FieldId),
     Truth(&'a Node),
 }
 
 impl<'a> Key<'a> {
     fn of(node: &'a Node) -> Key<'a> {
         match node {
-            Node::Compare { left, right: Num::Const(_), .. } if !matches!(left, Num::Const(_)) => {
+            Node::Compare { left, right: Num::Const(_), .. }
+                if !matches!(left, Num::Const(_)) && Cuts::can_cut(node) =>
+            {
                 Key::Number(left)
             }
-            Node::InNumbers { value, .. } => Key::Number(value),
+            Node::InNumbers { value, .. } if Cuts::can_cut(node) => Key::Number(value),
             Node::Field(field) => Key::Flag(*field),
             Node::InTexts { text: Text::Field(field), set } if !set.symbols.is_empty() => Key::Symbol(*field),
             Node::SameText { left: Text::Field(left), right: Text::Field(right), how: Same::Symbols } => {
@@ -158,14 +215,13 @@ impl<'a> Key<'a> {
             Node::Match { how: How::StartsWith, text: Text::Field(field), patterns }
                 if patterns.iter().all(|p| !p.exact) =>
             {
-                Key::Begins(*field, node)
+                Key::Begins(*field)
             }
             other => Key::Truth(other),
         }
     }
 
-    /// 0 for what is asked of every payment; the rest is asked only for clauses still alive, the
-    /// cheaper first.
+    /// What is asked of clauses still alive is asked the cheaper first.
     fn cost(&self) -> usize {
         match self {
             Key::Number(Num::Field(_) | Num::Money(_) | Num::Time(_) | Num::Aggregate(_))
@@ -179,24 +235,23 @@ impl<'a> Key<'a> {
         }
     }
 
-    /// The question, and how many classes its answers have.
-    fn question(self, nodes: &[&Node], leaves: &mut Leaves) -> (Question, usize) {
-        match self {
+    /// What to ask, and what each of these conditions comes to for each class of answers.
+    fn asked(self, nodes: &[&Node], leaves: &mut Leaves) -> (Asking, Vec<Vec<Option<bool>>>) {
+        let of_all = |classes: usize, truth: &dyn Fn(&Node, usize) -> Option<bool>| {
+            nodes.iter().map(|node| (0..classes).map(|class| truth(node, class)).collect()).collect()
+        };
+        // A condition that is asked by its own truth: false, true, unknown.
+        let own = |_: &Node, class: usize| [Some(false), Some(true), None][class.min(2)];
+        let question = match self {
             Key::Number(number) => {
-                let mut cuts: Vec<f64> = nodes
-                    .iter()
-                    .flat_map(|node| match node {
-                        Node::Compare { right: Num::Const(cut), .. } => vec![*cut],
-                        Node::InNumbers { set, .. } => set.to_vec(),
-                        _ => Vec::new(),
-                    })
-                    .collect();
-                cuts.sort_by(f64::total_cmp);
-                cuts.dedup();
-                let classes = cuts.len() * 2 + 2;
-                (Question::Number { source: Source::new(number, leaves), cuts: cuts.into() }, classes)
+                let cuts = Cuts::new(nodes);
+                let truths = of_all(cuts.classes(), &|node, class| cuts.truth(node, class));
+                let asking = match Source::new(number, leaves) {
+                    Source::Leaf(leaf) => Asking::Always(Ask::Number { leaf, cuts }),
+                    source => Asking::Seldom(Question::Number { source, cuts }),
+                };
+                return (asking, truths);
             }
-            Key::Flag(field) => (Question::Flag(leaves.flag(field)), 3),
             Key::Symbol(field) => {
                 let mut symbols: Vec<u64> = nodes
                     .iter()
@@ -208,45 +263,29 @@ impl<'a> Key<'a> {
                 symbols.sort_unstable();
                 symbols.dedup();
                 let classes = SymbolClasses::new(&symbols);
-                (Question::Symbol { leaf: leaves.symbol(field), classes }, symbols.len() + 2)
+                let truths = of_all(symbols.len() + 2, &|node, class| match node {
+                    Node::InTexts { set, .. } if class != ABSENT as usize => {
+                        Some(set.symbols.iter().any(|s| classes.class(packed(Some(*s))) as usize == class))
+                    }
+                    _ => None,
+                });
+                return (Asking::Always(Ask::Symbol { leaf: leaves.symbol(field), classes }), truths);
             }
-            Key::Same(left, right) => (Question::Same(leaves.symbol(left), leaves.symbol(right)), 3),
-            Key::Begins(field, Node::Match { patterns, .. }) => {
-                let heads = patterns.iter().map(|p| p.text.as_bytes().into()).collect();
-                (Question::Begins { field, heads }, 3)
+            Key::Flag(field) => return (Asking::Always(Ask::Flag(leaves.flag(field))), of_all(3, &own)),
+            Key::Same(left, right) => Question::Same(leaves.symbol(left), leaves.symbol(right)),
+            Key::Begins(field) => {
+                let heads = Heads::new(field, nodes);
+                let truths = (0..nodes.len())
+                    .map(|i| (0..heads.classes()).map(|class| heads.truth(i, class)).collect())
+                    .collect();
+                return (Asking::Seldom(Question::Begins(heads)), truths);
             }
             Key::Truth(Node::Compare { op, left, right }) => {
                 let (left, right) = (Source::new(left, leaves), Source::new(right, leaves));
-                (Question::Compare { op: *op, left, right }, 3)
+                Question::Compare { op: *op, left, right }
             }
-            Key::Begins(_, node) | Key::Truth(node) => (Question::Truth(node.clone()), 3),
-        }
-    }
-}
-
-/// What an atom comes to for every payment of a class.
-fn truth_in_class(node: &Node, question: &Question, class: usize) -> Option<bool> {
-    match (question, node) {
-        (Question::Number { cuts, .. }, _) if class == cuts.len() * 2 + 1 => None,
-        (Question::Number { cuts, .. }, Node::Compare { op, right: Num::Const(cut), .. }) => {
-            let own = cuts.iter().position(|c| c == cut)? * 2 + 1;
-            // The order of classes is the order of the numbers in them.
-            Some(match op {
-                Op::Eq => class == own,
-                Op::Ne => class != own,
-                Op::Lt => class < own,
-                Op::Le => class <= own,
-                Op::Gt => class > own,
-                Op::Ge => class >= own,
-            })
-        }
-        (Question::Number { cuts, .. }, Node::InNumbers { set, .. }) => {
-            Some(class % 2 == 1 && set.contains(&cuts[class / 2]))
-        }
-        (Question::Symbol { .. }, _) if class == ABSENT as usize => None,
-        (Question::Symbol { classes, .. }, Node::InTexts { set, .. }) => {
-            Some(set.symbols.iter().any(|s| classes.class(packed(Some(*s))) as usize == class))
-        }
-        _ => [Some(false), Some(true), None][class.min(2)],
+            Key::Truth(node) => Question::Truth(node.clone()),
+        };
+        (Asking::Seldom(question), of_all(3, &own))
     }
 }

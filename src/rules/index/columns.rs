@@ -62,19 +62,48 @@ impl Leaves {
         place(&mut self.flags, field)
     }
 
+    /// One payment, whose numbers are read where they are asked for.
     #[inline]
-    pub(super) fn number_of(&self, leaf: usize, facts: Facts<'_>) -> f64 {
-        self.numbers[leaf].value(facts)
+    pub(super) fn read<'a>(&'a self, facts: Facts<'a>) -> Read<'a> {
+        Read { leaves: self, facts, ahead: &[] }
+    }
+
+    /// One payment, its numbers read once however many questions they are in.
+    #[inline]
+    pub(super) fn read_ahead<'a>(&'a self, facts: Facts<'a>, room: &'a mut [f64; NUMBERS_AHEAD]) -> Read<'a> {
+        room.iter_mut().zip(&self.numbers).for_each(|(number, leaf)| *number = leaf.value(facts));
+        Read { leaves: self, facts, ahead: room }
+    }
+}
+
+/// Numbers that are read ahead; those of the few pipelines that ask about more are read where they are
+/// asked for.
+pub(super) const NUMBERS_AHEAD: usize = 48;
+
+/// One payment's leaves.
+pub(super) struct Read<'a> {
+    leaves: &'a Leaves,
+    pub(super) facts: Facts<'a>,
+    ahead: &'a [f64],
+}
+
+impl Read<'_> {
+    #[inline]
+    pub(super) fn number(&self, leaf: usize) -> f64 {
+        match self.ahead.get(leaf) {
+            Some(number) => *number,
+            None => self.leaves.numbers[leaf].value(self.facts),
+        }
     }
 
     #[inline]
-    pub(super) fn symbol_of(&self, leaf: usize, facts: Facts<'_>) -> u64 {
-        packed(facts.payment.symbol(self.symbols[leaf]))
+    pub(super) fn symbol(&self, leaf: usize) -> u64 {
+        packed(self.facts.payment.symbol(self.leaves.symbols[leaf]))
     }
 
     #[inline]
-    pub(super) fn flag_of(&self, leaf: usize, facts: Facts<'_>) -> u32 {
-        flag_class(facts.payment.bool(self.flags[leaf]))
+    pub(super) fn flag(&self, leaf: usize) -> u32 {
+        flag_class(self.facts.payment.bool(self.leaves.flags[leaf]))
     }
 }
 

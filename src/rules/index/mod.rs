@@ -6,13 +6,16 @@
 //! payment can give fall into few *classes* (the intervals between a number's cut points, the symbols
 //! that are named and all others, absent), and for each class a mask says which clauses can still
 //! hold. The clauses that hold are the AND of one mask a question: a bitmap index, as in packet
-//! classification.
+//! classification. Questions about leaves are asked of every payment, a few of them behind one table;
+//! the dearer ones only for clauses still alive.
 //!
 //! Three-valued logic stays exact: a literal wants its atom *true* or *false*, and no class of an
 //! absent value gives either, so an unknown atom kills the clauses that ask for it, negated or not.
 
 mod build;
 mod columns;
+mod cuts;
+mod joined;
 mod number;
 mod question;
 mod symbols;
@@ -20,6 +23,8 @@ mod symbols;
 pub use columns::RuleColumns;
 
 use crate::expr::{Facts, Test};
+use columns::{NUMBERS_AHEAD, Read};
+use joined::Group;
 use question::Question;
 
 /// Rows that are taken through one question after the other.
@@ -30,9 +35,12 @@ const BLOCK_ROWS: usize = 128;
 pub struct RuleIndex {
     /// Words of clauses, one of [`WORDS`].
     words: usize,
-    /// Those that every payment is asked, then those that are asked only for clauses still alive.
-    questions: Vec<Asked>,
-    always: usize,
+    /// What every payment is asked.
+    always: Vec<Group>,
+    /// What is asked only for clauses still alive.
+    seldom: Vec<Asked>,
+    /// Where the mask of the clauses with anything of that kind begins.
+    doubtful: usize,
     /// Tables of masks, `words` words a class.
     masks: Vec<u64>,
     /// All clauses there are.
@@ -81,18 +89,23 @@ impl RuleIndex {
 
     fn one<const W: usize>(&self, facts: Facts<'_>, found: &mut impl FnMut(usize)) {
         let mut alive = mask::<W>(&self.all, 0);
-        let (always, seldom) = self.questions.split_at(self.always);
-        for asked in always {
-            let class = asked.question.class(facts, &self.leaves);
-            and(&mut alive, &mask(&self.masks, asked.table + class * W));
+        let mut room = [f64::NAN; NUMBERS_AHEAD];
+        let read = self.leaves.read_ahead(facts, &mut room);
+        for group in &self.always {
+            and(&mut alive, &mask(&self.masks, group.table + group.class(&read) * W));
         }
-        for asked in seldom {
-            if meets(&alive, &mask(&self.masks, asked.uses)) {
-                let class = asked.question.class(facts, &self.leaves);
-                and(&mut alive, &mask(&self.masks, asked.table + class * W));
-            }
+        if meets(&alive, &mask(&self.masks, self.doubtful)) {
+            self.seldom.iter().for_each(|asked| self.settle_doubt(asked, &read, &mut alive));
         }
         self.report(&alive, found);
+    }
+
+    /// Asks one of the dearer questions, where a clause that has it is alive.
+    #[inline]
+    fn settle_doubt<const W: usize>(&self, asked: &Asked, read: &Read<'_>, alive: &mut [u64; W]) {
+        if meets(alive, &mask(&self.masks, asked.uses)) {
+            and(alive, &mask(&self.masks, asked.table + asked.question.class(read) * W));
+        }
     }
 
     /// The same for many payments, column by column. `found` is called with row and rule, rows in
@@ -124,22 +137,23 @@ impl RuleIndex {
         let all = mask::<W>(&self.all, 0);
         let mut alive = [[0; W]; BLOCK_ROWS];
         let mut classes = [0u32; BLOCK_ROWS];
-        let (always, seldom) = self.questions.split_at(self.always);
         for (block, facts) in facts.chunks(BLOCK_ROWS).enumerate() {
             let rows = block * BLOCK_ROWS..block * BLOCK_ROWS + facts.len();
             let (alive, classes) = (&mut alive[..facts.len()], &mut classes[..facts.len()]);
             alive.fill(all);
-            for asked in always {
-                asked.question.classes(columns, rows.clone(), facts, &self.leaves, classes);
-                for (alive, class) in alive.iter_mut().zip(&*classes) {
-                    and(alive, &mask(&self.masks, asked.table + *class as usize * W));
-                }
+            for group in &self.always {
+                group.classes(columns, &rows, classes);
+                self.narrow(alive, classes, group.table);
             }
-            for asked in seldom {
+            for asked in &self.seldom {
+                if asked.question.classes(columns, &rows, classes) {
+                    self.narrow(alive, classes, asked.table);
+                    continue;
+                }
                 let uses = mask(&self.masks, asked.uses);
                 for (alive, facts) in alive.iter_mut().zip(facts) {
                     if meets(alive, &uses) {
-                        let class = asked.question.class(*facts, &self.leaves);
+                        let class = asked.question.class(&self.leaves.read(*facts));
                         and(alive, &mask(&self.masks, asked.table + class * W));
                     }
                 }
@@ -149,6 +163,15 @@ impl RuleIndex {
                     self.report(alive, &mut |rule| found(block * BLOCK_ROWS + row, rule));
                 }
             }
+        }
+    }
+
+    /// Leaves in each row the clauses that its class lets live.
+    #[inline]
+    fn narrow<const W: usize>(&self, alive: &mut [[u64; W]], classes: &[u32], table: usize) {
+        let table = self.masks.get(table..).unwrap_or_default();
+        for (alive, class) in alive.iter_mut().zip(classes) {
+            and(alive, &mask(table, *class as usize * W));
         }
     }
 

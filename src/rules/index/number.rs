@@ -1,8 +1,10 @@
 //! How is a number worked out fast? Leaves and flat programs over them, one row or a column.
 
-use crate::expr::Facts;
+use std::ops::Range;
+
 use crate::expr::ir::{Arith, Num};
-use crate::rules::index::columns::{Leaves, RuleColumns};
+use crate::rules::index::BLOCK_ROWS;
+use crate::rules::index::columns::{Leaves, Read, RuleColumns};
 
 /// Numbers that a program may have under way.
 const STACK_MAX: usize = 8;
@@ -38,16 +40,16 @@ impl Source {
     }
 
     #[inline]
-    pub(super) fn value(&self, facts: Facts<'_>, leaves: &Leaves) -> f64 {
+    pub(super) fn value(&self, read: &Read<'_>) -> f64 {
         match self {
-            Source::Leaf(leaf) => leaves.number_of(*leaf, facts),
+            Source::Leaf(leaf) => read.number(*leaf),
             Source::Program(steps) => {
                 let mut stack = [f64::NAN; STACK_MAX];
                 let mut top = 0;
                 for step in steps {
                     match *step {
                         Step::Leaf(leaf) => {
-                            stack[top % STACK_MAX] = leaves.number_of(leaf, facts);
+                            stack[top % STACK_MAX] = read.number(leaf);
                             top += 1;
                         }
                         Step::Const(n) => {
@@ -64,54 +66,50 @@ impl Source {
                 }
                 stack[0]
             }
-            Source::Tree(number) => number.value(facts.row()),
+            Source::Tree(number) => number.value(read.facts.row()),
         }
     }
 
-    /// The same for some rows of the columns.
-    pub(super) fn values(
-        &self,
-        columns: &RuleColumns,
-        rows: std::ops::Range<usize>,
-        facts: &[Facts<'_>],
-        out: &mut [f64],
-    ) {
-        match self {
-            Source::Leaf(leaf) => out.copy_from_slice(&columns.number(*leaf)[rows]),
-            Source::Program(steps) => {
-                let mut stack = [[f64::NAN; super::BLOCK_ROWS]; STACK_MAX];
-                let mut top = 0;
-                for step in steps {
-                    match *step {
-                        Step::Leaf(leaf) => {
-                            stack[top % STACK_MAX][..out.len()]
-                                .copy_from_slice(&columns.number(leaf)[rows.clone()]);
-                            top += 1;
-                        }
-                        Step::Const(n) => {
-                            stack[top % STACK_MAX][..out.len()].fill(n);
-                            top += 1;
-                        }
-                        Step::Apply(op) => {
-                            top -= 1;
-                            let (below, above) = stack.split_at_mut(top % STACK_MAX);
-                            let left = &mut below[(top - 1) % STACK_MAX][..out.len()];
-                            let pairs = left.iter_mut().zip(&above[0][..out.len()]);
-                            match op {
-                                Arith::Add => pairs.for_each(|(l, r)| *l = Arith::Add.apply(*l, *r)),
-                                Arith::Sub => pairs.for_each(|(l, r)| *l = Arith::Sub.apply(*l, *r)),
-                                Arith::Mul => pairs.for_each(|(l, r)| *l = Arith::Mul.apply(*l, *r)),
-                                Arith::Div => pairs.for_each(|(l, r)| *l = Arith::Div.apply(*l, *r)),
-                            }
-                        }
+    /// The same for some rows of the columns; false when it has to be asked row by row.
+    pub(super) fn values(&self, columns: &RuleColumns, rows: &Range<usize>, out: &mut [f64]) -> bool {
+        let steps = match self {
+            Source::Leaf(leaf) => {
+                out.copy_from_slice(&columns.number(*leaf)[rows.clone()]);
+                return true;
+            }
+            Source::Program(steps) => steps,
+            Source::Tree(_) => return false,
+        };
+        let mut stack = [[f64::NAN; BLOCK_ROWS]; STACK_MAX];
+        let mut top = 0;
+        for step in steps {
+            match *step {
+                Step::Leaf(leaf) => {
+                    stack[top % STACK_MAX][..out.len()].copy_from_slice(&columns.number(leaf)[rows.clone()]);
+                    top += 1;
+                }
+                Step::Const(n) => {
+                    stack[top % STACK_MAX][..out.len()].fill(n);
+                    top += 1;
+                }
+                Step::Apply(op) => {
+                    top -= 1;
+                    let (below, above) = stack.split_at_mut(top % STACK_MAX);
+                    let left = &mut below[(top - 1) % STACK_MAX][..out.len()];
+                    let pairs = left.iter_mut().zip(&above[0][..out.len()]);
+                    // The operator outside the loop, so that each is one the processor does for
+                    // several rows at a time.
+                    match op {
+                        Arith::Add => pairs.for_each(|(l, r)| *l = Arith::Add.apply(*l, *r)),
+                        Arith::Sub => pairs.for_each(|(l, r)| *l = Arith::Sub.apply(*l, *r)),
+                        Arith::Mul => pairs.for_each(|(l, r)| *l = Arith::Mul.apply(*l, *r)),
+                        Arith::Div => pairs.for_each(|(l, r)| *l = Arith::Div.apply(*l, *r)),
                     }
                 }
-                out.copy_from_slice(&stack[0][..out.len()]);
-            }
-            Source::Tree(number) => {
-                out.iter_mut().zip(facts).for_each(|(out, facts)| *out = number.value(facts.row()));
             }
         }
+        out.copy_from_slice(&stack[0][..out.len()]);
+        true
     }
 }
 

@@ -1,121 +1,113 @@
-//! What is asked, and which class is the answer of?
+//! What is asked of clauses that are still alive, and which class is the answer of?
 
 use std::ops::Range;
 
-use crate::expr::Facts;
 use crate::expr::ir::{Node, Op};
 use crate::rules::index::BLOCK_ROWS;
-use crate::rules::index::columns::{Leaves, RuleColumns};
+use crate::rules::index::columns::{Read, RuleColumns};
+use crate::rules::index::cuts::Cuts;
 use crate::rules::index::number::Source;
-use crate::rules::index::symbols::{NO_SYMBOL, SymbolClasses};
+use crate::rules::index::symbols::NO_SYMBOL;
 use crate::schema::FieldId;
-
-/// Cut points up to which a number's class is found by asking all of them, without branches.
-const LINEAR_CUTS_MAX: usize = 16;
 
 #[derive(Debug)]
 pub(super) enum Question {
-    /// Class 2i is between the cuts i - 1 and i, 2i + 1 is cut i, the last but one is above all, the
-    /// last is absent.
-    Number { source: Source, cuts: Box<[f64]> },
+    /// As the cuts have it.
+    Number { source: Source, cuts: Cuts },
     /// False, true, unknown.
     Compare { op: Op, left: Source, right: Source },
-    /// False, true, absent.
-    Flag(usize),
-    /// Named symbols from 2 on; 0 is any other, 1 absent.
-    Symbol { leaf: usize, classes: SymbolClasses },
     /// Whether two symbols are the same: false, true, unknown.
     Same(usize, usize),
-    /// Whether a text begins with one of these, without regard to ASCII case: false, true, unknown.
-    Begins { field: FieldId, heads: Box<[Box<[u8]>]> },
+    /// How a text begins.
+    Begins(Heads),
     /// False, true, unknown.
     Truth(Node),
 }
 
 impl Question {
     #[inline]
-    pub(super) fn class(&self, facts: Facts<'_>, leaves: &Leaves) -> usize {
+    pub(super) fn class(&self, read: &Read<'_>) -> usize {
         match self {
-            Question::Number { source, cuts } => number_class(source.value(facts, leaves), cuts) as usize,
+            Question::Number { source, cuts } => cuts.class(source.value(read)) as usize,
             Question::Compare { op, left, right } => {
-                compare_class(*op, left.value(facts, leaves), right.value(facts, leaves)) as usize
+                compare_class(*op, left.value(read), right.value(read)) as usize
             }
-            Question::Flag(leaf) => leaves.flag_of(*leaf, facts) as usize,
-            Question::Symbol { leaf, classes } => classes.class(leaves.symbol_of(*leaf, facts)) as usize,
-            Question::Same(left, right) => {
-                same_class(leaves.symbol_of(*left, facts), leaves.symbol_of(*right, facts)) as usize
-            }
-            Question::Begins { field, heads } => begins_class(facts, *field, heads),
-            Question::Truth(node) => truth_class(node.holds(facts.row())),
+            Question::Same(left, right) => same_class(read.symbol(*left), read.symbol(*right)) as usize,
+            Question::Begins(heads) => heads.class(read.facts.payment.text(heads.field)),
+            Question::Truth(node) => truth_class(node.holds(read.facts.row())),
         }
     }
 
-    /// The classes of some rows of the columns.
-    pub(super) fn classes(
-        &self,
-        columns: &RuleColumns,
-        rows: Range<usize>,
-        facts: &[Facts<'_>],
-        leaves: &Leaves,
-        classes: &mut [u32],
-    ) {
+    /// The classes of some rows of the columns; false when they have to be asked row by row.
+    pub(super) fn classes(&self, columns: &RuleColumns, rows: &Range<usize>, classes: &mut [u32]) -> bool {
+        let (mut l, mut r) = ([0.0; BLOCK_ROWS], [0.0; BLOCK_ROWS]);
+        let (l, r) = (&mut l[..classes.len()], &mut r[..classes.len()]);
         match self {
             Question::Number { source, cuts } => {
-                let mut buffer = [0.0; BLOCK_ROWS];
-                let values = match source {
-                    Source::Leaf(leaf) => &columns.number(*leaf)[rows],
-                    source => {
-                        let values = &mut buffer[..classes.len()];
-                        source.values(columns, rows, facts, values);
-                        values
-                    }
-                };
-                if cuts.len() > LINEAR_CUTS_MAX {
-                    return classes.iter_mut().zip(values).for_each(|(c, v)| *c = number_class(*v, cuts));
+                if !source.values(columns, rows, l) {
+                    return false;
                 }
-                let absent = cuts.len() as u32 * 2 + 1;
-                classes.iter_mut().zip(values).for_each(|(c, v)| *c = if v.is_nan() { absent } else { 0 });
-                for cut in cuts {
-                    let rows = classes.iter_mut().zip(values);
-                    rows.for_each(|(c, v)| *c += u32::from(v > cut) + u32::from(v >= cut));
-                }
+                classes.fill(0);
+                cuts.add_classes(l, 1, classes);
             }
             Question::Compare { op, left, right } => {
-                let (mut l, mut r) = ([0.0; BLOCK_ROWS], [0.0; BLOCK_ROWS]);
-                let (l, r) = (&mut l[..classes.len()], &mut r[..classes.len()]);
-                left.values(columns, rows.clone(), facts, l);
-                right.values(columns, rows, facts, r);
-                classes
-                    .iter_mut()
-                    .zip(l.iter().zip(r))
-                    .for_each(|(c, (l, r))| *c = compare_class(*op, *l, *r));
-            }
-            Question::Flag(leaf) => classes.copy_from_slice(&columns.flag(*leaf)[rows]),
-            Question::Symbol { leaf, classes: table } => {
-                let symbols = &columns.symbol(*leaf)[rows];
-                classes.iter_mut().zip(symbols).for_each(|(c, s)| *c = table.class(*s));
+                if !(left.values(columns, rows, l) && right.values(columns, rows, r)) {
+                    return false;
+                }
+                let pairs = classes.iter_mut().zip(l.iter().zip(&*r));
+                pairs.for_each(|(c, (l, r))| *c = compare_class(*op, *l, *r));
             }
             Question::Same(left, right) => {
-                let pairs = columns.symbol(*left)[rows.clone()].iter().zip(&columns.symbol(*right)[rows]);
+                let pairs =
+                    columns.symbol(*left)[rows.clone()].iter().zip(&columns.symbol(*right)[rows.clone()]);
                 classes.iter_mut().zip(pairs).for_each(|(c, (l, r))| *c = same_class(*l, *r));
             }
-            Question::Begins { .. } | Question::Truth(_) => {
-                classes.iter_mut().zip(facts).for_each(|(c, f)| *c = self.class(*f, leaves) as u32);
-            }
+            Question::Begins(_) | Question::Truth(_) => return false,
         }
+        true
     }
 }
 
-#[inline]
-pub(super) fn number_class(value: f64, cuts: &[f64]) -> u32 {
-    if value.is_nan() {
-        return cuts.len() as u32 * 2 + 1;
+/// Some conditions on how one text begins, without regard to ASCII case. The class has a bit for each
+/// that holds; the class behind all of those is that of an absent text.
+#[derive(Debug)]
+pub(super) struct Heads {
+    field: FieldId,
+    /// Each head, and the bits of the conditions that it fulfils.
+    heads: Box<[(Box<[u8]>, u8)]>,
+    conditions: u32,
+}
+
+impl Heads {
+    /// Most conditions of one question.
+    pub(super) const CONDITIONS_MAX: usize = 5;
+
+    pub(super) fn new(field: FieldId, nodes: &[&Node]) -> Heads {
+        let heads = nodes.iter().enumerate().flat_map(|(i, node)| match node {
+            Node::Match { patterns, .. } => {
+                patterns.iter().map(|p| (p.text.as_bytes().into(), 1 << i)).collect::<Vec<_>>()
+            }
+            _ => Vec::new(),
+        });
+        Heads { field, heads: heads.collect(), conditions: nodes.len() as u32 }
     }
-    if cuts.len() <= LINEAR_CUTS_MAX {
-        return cuts.iter().map(|cut| u32::from(value > *cut) + u32::from(value >= *cut)).sum();
+
+    pub(super) fn classes(&self) -> usize {
+        (1 << self.conditions) + 1
     }
-    let below = cuts.partition_point(|cut| *cut < value);
-    below as u32 * 2 + u32::from(cuts.get(below) == Some(&value))
+
+    #[inline]
+    fn class(&self, text: Option<&str>) -> usize {
+        let Some(text) = text.map(str::as_bytes) else { return 1 << self.conditions };
+        let begins = |head: &[u8]| text.get(..head.len()).is_some_and(|t| t.eq_ignore_ascii_case(head));
+        self.heads.iter().fold(0, |class, (head, bit)| if begins(head) { class | bit } else { class })
+            as usize
+    }
+
+    /// What the `i`-th condition comes to in a class.
+    pub(super) fn truth(&self, i: usize, class: usize) -> Option<bool> {
+        (class < 1 << self.conditions).then_some(class >> i & 1 == 1)
+    }
 }
 
 #[inline]
@@ -126,13 +118,6 @@ fn compare_class(op: Op, left: f64, right: f64) -> u32 {
 #[inline]
 fn same_class(left: u64, right: u64) -> u32 {
     if left == NO_SYMBOL || right == NO_SYMBOL { 2 } else { u32::from(left == right) }
-}
-
-#[inline]
-fn begins_class(facts: Facts<'_>, field: FieldId, heads: &[Box<[u8]>]) -> usize {
-    let Some(text) = facts.payment.text(field) else { return 2 };
-    let text = text.as_bytes();
-    usize::from(heads.iter().any(|head| text.get(..head.len()).is_some_and(|t| t.eq_ignore_ascii_case(head))))
 }
 
 #[inline]
