@@ -1,14 +1,23 @@
 //! What lies in `models/NAME.json`?
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::calibration::Calibration;
+use super::check::{check_calibration, check_logistic};
 use super::forest::Forest;
 use super::logistic::Logistic;
 use super::tree::Trees;
-use super::{Model, ModelError};
+use super::{MODEL_INPUTS_MAX, Model, ModelError};
+
+/// The layout that is written and read.
+const FORMAT: u32 = 1;
+/// Most bytes of an artifact: a model of the most nodes, written out, takes less.
+pub const MODEL_BYTES_MAX: u64 = 1 << 30;
 
 /// A model at rest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,16 +97,81 @@ pub struct TrainingCard {
 }
 
 impl Artifact {
+    /// Reads an artifact. Its bytes are counted as they come, and no size in it is believed.
+    ///
+    /// # Errors
+    /// An unreadable file, one of more than [`MODEL_BYTES_MAX`] bytes, or another layout.
+    pub fn read(path: &Path) -> Result<Artifact, ModelError> {
+        let wrong = |what: String| ModelError::new(format!("{}: {what}", path.display()));
+        let file = File::open(path).map_err(|e| wrong(e.to_string()))?;
+        let mut bytes = Vec::new();
+        file.take(MODEL_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|e| wrong(e.to_string()))?;
+        if bytes.len() as u64 > MODEL_BYTES_MAX {
+            return Err(wrong(format!("a model has at most {MODEL_BYTES_MAX} bytes")));
+        }
+        Artifact::from_json(&bytes).map_err(|e| wrong(e.to_string()))
+    }
+
+    /// An artifact from its JSON.
+    ///
+    /// # Errors
+    /// Another layout, with line and column.
+    ///
+    /// ```
+    /// use tollgate::Artifact;
+    /// assert!(Artifact::from_json(b"{}").unwrap_err().to_string().contains("missing field"));
+    /// ```
+    pub fn from_json(json: &[u8]) -> Result<Artifact, ModelError> {
+        serde_json::from_slice(json).map_err(|e| ModelError::new(format!("no model: {e}")))
+    }
+
+    /// Writes it beside its place and renames it, so that an interrupt leaves the old file or the new one.
+    ///
+    /// # Errors
+    /// Of the file system.
+    pub fn write(&self, path: &Path) -> Result<(), ModelError> {
+        let wrong = |what: String| ModelError::new(format!("{}: {what}", path.display()));
+        let json = serde_json::to_vec(self).map_err(|e| wrong(e.to_string()))?;
+        let beside = path.with_extension(format!("{}.part", std::process::id()));
+        let written = File::create(&beside)
+            .and_then(|mut file| file.write_all(&json).and_then(|()| file.sync_all()))
+            .and_then(|()| fs::rename(&beside, path));
+        written.map_err(|e| {
+            // The half file is of no use to anyone; that it can't be removed says nothing new.
+            let _ = fs::remove_file(&beside);
+            wrong(e.to_string())
+        })
+    }
+
     /// The model itself, checked: shape, numbers, sample rows.
     ///
     /// # Errors
     /// What is wrong with it, first thing found.
     pub fn compile(&self) -> Result<Box<dyn Model>, ModelError> {
+        let inputs = self.inputs.len();
+        if self.format != FORMAT {
+            return Err(ModelError::new(format!("format {}, and {FORMAT} is known here", self.format)));
+        }
+        if inputs == 0 || inputs > MODEL_INPUTS_MAX {
+            return Err(ModelError::new(format!(
+                "{inputs} inputs, and 1 to {MODEL_INPUTS_MAX} are possible"
+            )));
+        }
+        self.calibration.as_ref().map_or(Ok(()), check_calibration)?;
         let model: Box<dyn Model> = match &self.form {
-            Form::Trees(trees) => Box::new(Forest::new(trees, self.inputs.len())?),
-            Form::Logistic(logistic) => Box::new(logistic.clone()),
+            Form::Trees(trees) => Box::new(Forest::new(trees, inputs)?),
+            Form::Logistic(logistic) => {
+                check_logistic(logistic, inputs)?;
+                Box::new(logistic.clone())
+            }
         };
         for (i, sample) in self.samples.iter().enumerate() {
+            if sample.row.len() != inputs {
+                return Err(ModelError::new(format!(
+                    "sample row {i} has {} numbers, and the model {inputs} inputs",
+                    sample.row.len()
+                )));
+            }
             let row: Vec<f32> = sample.row.iter().map(|x| x.unwrap_or(f32::NAN)).collect();
             let margin = model.margin(&row);
             if margin.to_bits() != sample.margin.to_bits() {

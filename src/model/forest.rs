@@ -1,55 +1,213 @@
-//! An ensemble of trees, asked node by node.
+//! An ensemble of trees, flattened: how does one row pass all trees fast?
 
+use super::check::check_trees;
 use super::tree::{Branch, Combine, Node, Tree, Trees, Width};
-use super::{Model, ModelError};
+use super::{Model, ModelError, shap};
+
+/// Trees walked at once: enough loads in flight to hide the wait for a node.
+const IN_FLIGHT: usize = 8;
+
+/// A node of the flattened form. Siblings are neighbours; a leaf leads to itself, so that trees of unequal
+/// depth can be walked in step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Flat {
+    /// `x <= threshold` goes left. Infinite for a leaf.
+    threshold: f32,
+    pub(super) input: u16,
+    missing_left: bool,
+    /// Left goes what `sets` holds, not what the threshold says.
+    by_set: bool,
+    /// The left child; the right one is the next.
+    pub(super) left: u32,
+}
 
 /// An ensemble that has been checked.
 #[derive(Debug)]
 pub(super) struct Forest {
     inputs: usize,
-    trees: Trees,
+    width: Width,
+    combine: Combine,
+    pub(super) roots: Vec<u32>,
+    pub(super) nodes: Vec<Flat>,
+    /// The answer at each node, leaf or not.
+    pub(super) values: Vec<f64>,
+    pub(super) covers: Vec<f64>,
+    /// Node and what goes left there, by node; empty for most models.
+    sets: Vec<(u32, Vec<u32>)>,
 }
 
 impl Forest {
     pub(super) fn new(trees: &Trees, inputs: usize) -> Result<Forest, ModelError> {
-        for (t, tree) in trees.trees.iter().enumerate() {
-            for (n, node) in tree.nodes.iter().enumerate() {
-                let Node::Split { input, left, right, .. } = node else { continue };
-                let behind = |child: u32| child as usize > n && (child as usize) < tree.nodes.len();
-                if usize::from(*input) >= inputs || !behind(*left) || !behind(*right) {
-                    return Err(ModelError::new(format!(
-                        "tree {t}, node {n}: a child or input that isn't there"
-                    )));
+        check_trees(trees, inputs)?;
+        let mut forest = Forest {
+            inputs,
+            width: trees.width,
+            combine: trees.combine,
+            roots: Vec::new(),
+            nodes: Vec::new(),
+            values: Vec::new(),
+            covers: Vec::new(),
+            sets: Vec::new(),
+        };
+        trees.trees.iter().for_each(|tree| forest.push(tree));
+        forest.sets.sort_by_key(|(at, _)| *at);
+        Ok(forest)
+    }
+
+    /// Appends a tree, breadth first.
+    fn push(&mut self, tree: &Tree) {
+        let root = self.nodes.len() as u32;
+        self.roots.push(root);
+        let mut order = vec![0_usize];
+        let mut next = 0;
+        while let Some(&from) = order.get(next) {
+            let at = root + next as u32;
+            let leaf =
+                Flat { threshold: f32::INFINITY, input: 0, missing_left: true, by_set: false, left: at };
+            let (flat, value, cover) = match &tree.nodes[from] {
+                Node::Leaf { value, cover } => {
+                    let value = match self.width {
+                        Width::F32 => f64::from(*value as f32),
+                        Width::F64 => *value,
+                    };
+                    (leaf, value, *cover)
+                }
+                Node::Split { input, branch, missing_left, left, right, cover, value } => {
+                    let threshold = match branch {
+                        Branch::AtMost(t) => at_most(*t),
+                        Branch::Below(t) => below(*t),
+                        Branch::In(values) => {
+                            let mut values = values.clone();
+                            values.sort_unstable();
+                            self.sets.push((at, values));
+                            0.0
+                        }
+                    };
+                    let flat = Flat {
+                        threshold,
+                        input: *input,
+                        missing_left: *missing_left,
+                        by_set: matches!(branch, Branch::In(_)),
+                        left: root + order.len() as u32,
+                    };
+                    order.extend([*left as usize, *right as usize]);
+                    (flat, *value, *cover)
+                }
+            };
+            self.nodes.push(flat);
+            self.values.push(value);
+            self.covers.push(cover);
+            next += 1;
+        }
+    }
+
+    /// The node after `at`; a leaf gives itself.
+    pub(super) fn step(&self, row: &[f32], at: u32) -> u32 {
+        let node = &self.nodes[at as usize];
+        let x = row[usize::from(node.input)];
+        let left = if node.by_set { self.in_set(at, x, node) } else { goes_left(node, x) };
+        node.left + u32::from(!left)
+    }
+
+    fn in_set(&self, at: u32, x: f32, node: &Flat) -> bool {
+        if x.is_nan() {
+            return node.missing_left;
+        }
+        let set = self.sets.binary_search_by_key(&at, |(at, _)| *at);
+        // Whole part, as LightGBM takes it; above u32 is in no set.
+        x > -1.0
+            && x < 4_294_967_296.0
+            && set.is_ok_and(|set| self.sets[set].1.binary_search(&(x as u32)).is_ok())
+    }
+
+    /// The leaves of up to eight trees, walked in step.
+    fn leaves(&self, row: &[f32], roots: &[u32]) -> [u32; IN_FLIGHT] {
+        let mut at = [0; IN_FLIGHT];
+        at[..roots.len()].copy_from_slice(roots);
+        if roots.len() < IN_FLIGHT || !self.sets.is_empty() {
+            for at in &mut at[..roots.len()] {
+                loop {
+                    let next = self.step(row, *at);
+                    if next == *at {
+                        break;
+                    }
+                    *at = next;
                 }
             }
-            if tree.nodes.is_empty() {
-                return Err(ModelError::new(format!("tree {t} has no nodes")));
+            return at;
+        }
+        loop {
+            let mut moved = 0;
+            for at in &mut at {
+                let node = &self.nodes[*at as usize];
+                let next = node.left + u32::from(!goes_left(node, row[usize::from(node.input)]));
+                moved |= next ^ *at;
+                *at = next;
+            }
+            if moved == 0 {
+                return at;
             }
         }
-        Ok(Forest { inputs, trees: trees.clone() })
+    }
+
+    /// The trees' answers, added in their order and width.
+    fn sum(&self, row: &[f32]) -> f64 {
+        let base = if let Combine::LogOdds { base } = self.combine { base } else { 0.0 };
+        let (mut narrow, mut wide) = (base as f32, base);
+        for roots in self.roots.chunks(IN_FLIGHT) {
+            let leaves = self.leaves(row, roots);
+            for leaf in &leaves[..roots.len()] {
+                let value = self.values[*leaf as usize];
+                narrow += value as f32;
+                wide += value;
+            }
+        }
+        match self.width {
+            Width::F32 => f64::from(narrow),
+            Width::F64 => wide,
+        }
+    }
+
+    fn combined(&self, sum: f64) -> f64 {
+        let trees = self.roots.len() as f64;
+        match self.combine {
+            Combine::LogOdds { .. } => sum,
+            Combine::Mean => sum / trees,
+            Combine::Isolation { samples } => (-(sum / (trees * expected_depth(f64::from(samples))))).exp2(),
+        }
+    }
+
+    /// What a share of the sum counts for in the margin, and the margin of the sum `rest`: an isolation
+    /// forest's shares of the path length are stretched onto the line from `rest` to `sum`.
+    fn stretch(&self, sum: f64, rest: f64) -> (f64, f64) {
+        let (low, high) = (self.combined(rest), self.combined(sum));
+        match self.combine {
+            Combine::LogOdds { .. } => (1.0, low),
+            Combine::Mean => (1.0 / self.roots.len() as f64, low),
+            Combine::Isolation { .. } if (sum - rest).abs() < 1e-9 => (0.0, high),
+            Combine::Isolation { .. } => ((high - low) / (sum - rest), low),
+        }
+    }
+
+    fn base(&self) -> f64 {
+        if let Combine::LogOdds { base } = self.combine { base } else { 0.0 }
     }
 }
 
-fn goes_left(branch: &Branch, missing_left: bool, x: f32) -> bool {
-    if x.is_nan() {
-        return missing_left;
-    }
-    match branch {
-        Branch::AtMost(threshold) => f64::from(x) <= *threshold,
-        Branch::Below(threshold) => f64::from(x) < *threshold,
-        Branch::In(values) => x >= 0.0 && values.contains(&(x as u32)),
-    }
+fn goes_left(node: &Flat, x: f32) -> bool {
+    (x <= node.threshold) | (x.is_nan() & node.missing_left)
 }
 
-/// Walks a tree; `visit` is told each node passed.
-fn walk(tree: &Tree, row: &[f32], mut visit: impl FnMut(&Node)) {
-    let mut at = 0;
-    while let Some(node) = tree.nodes.get(at) {
-        visit(node);
-        let Node::Split { input, branch, missing_left, left, right, .. } = node else { return };
-        let x = row.get(usize::from(*input)).copied().unwrap_or(f32::NAN);
-        at = if goes_left(branch, *missing_left, x) { *left } else { *right } as usize;
-    }
+/// The `f32` that decides `x <= threshold` alike for every `f32`.
+fn at_most(threshold: f64) -> f32 {
+    let near = threshold as f32;
+    if f64::from(near) > threshold { near.next_down() } else { near }
+}
+
+/// The `f32` whose `<=` decides `x < threshold` alike for every `f32`.
+fn below(threshold: f64) -> f32 {
+    let near = threshold as f32;
+    if f64::from(near) >= threshold { near.next_down() } else { near }
 }
 
 /// Average path length of an unsuccessful search among `n` (Liu 2008, equation 1).
@@ -63,42 +221,50 @@ fn expected_depth(n: f64) -> f64 {
     }
 }
 
-fn combine(trees: &Trees, sum: f64) -> f64 {
-    let mean = sum / trees.trees.len().max(1) as f64;
-    match trees.combine {
-        Combine::LogOdds { base } => base + sum,
-        Combine::Mean => mean,
-        Combine::Isolation { samples } => (-mean / expected_depth(f64::from(samples))).exp2(),
-    }
-}
-
 impl Model for Forest {
     fn width(&self) -> usize {
         self.inputs
     }
 
     fn margin(&self, row: &[f32]) -> f64 {
-        let mut sum = 0.0;
-        for tree in &self.trees.trees {
-            walk(tree, row, |node| {
-                if let Node::Leaf { value, .. } = node {
-                    sum += match self.trees.width {
-                        Width::F32 => f64::from(*value as f32),
-                        Width::F64 => *value,
-                    };
-                }
-            });
+        if row.len() != self.inputs {
+            return 0.0;
         }
-        combine(&self.trees, sum)
+        self.combined(self.sum(row))
     }
 
     fn contributions(&self, row: &[f32], out: &mut [f64]) -> f64 {
-        let _ = (row, out);
-        0.0
+        if row.len() != self.inputs || out.len() != self.inputs {
+            return 0.0;
+        }
+        let rest = self.roots.iter().fold(self.base(), |sum, root| sum + self.values[*root as usize]);
+        let (share, rest) = self.stretch(self.sum(row), rest);
+        for &root in &self.roots {
+            let mut at = root;
+            loop {
+                let next = self.step(row, at);
+                if next == at {
+                    break;
+                }
+                let change = self.values[next as usize] - self.values[at as usize];
+                out[usize::from(self.nodes[at as usize].input)] += share * change;
+                at = next;
+            }
+        }
+        rest
     }
 
     fn shapley(&self, row: &[f32], out: &mut [f64]) -> f64 {
-        let _ = (row, out);
-        0.0
+        if row.len() != self.inputs || out.len() != self.inputs {
+            return 0.0;
+        }
+        let rest = self.roots.iter().fold(self.base(), |sum, root| sum + shap::expected(self, *root));
+        let (share, rest) = self.stretch(self.sum(row), rest);
+        self.roots.iter().for_each(|root| shap::add(self, row, *root, share, out));
+        rest
     }
 }
+
+#[cfg(test)]
+#[path = "forest_tests.rs"]
+mod tests;

@@ -6,17 +6,21 @@
 
 mod artifact;
 mod calibration;
+mod check;
 mod forest;
 mod logistic;
 mod scale;
 mod served;
+mod shap;
 pub(crate) mod shipped;
 mod tree;
 
 use std::fmt;
 
-pub use artifact::{Artifact, Form, Input, Sample, TrainingCard};
+pub use artifact::{Artifact, Form, Input, MODEL_BYTES_MAX, Sample, TrainingCard};
 pub use calibration::Calibration;
+pub use check::{MODEL_DEPTH_MAX, MODEL_NODES_MAX, MODEL_TREES_MAX};
+use logistic::Logistic;
 pub use scale::score_of;
 pub(crate) use served::{Role, Served};
 pub use tree::{Branch, Combine, Node, Tree, Trees, Width};
@@ -47,7 +51,7 @@ pub trait Model: Send + Sync + fmt::Debug {
     fn contributions(&self, row: &[f32], out: &mut [f64]) -> f64;
 
     /// Each input's exact Shapley value (path-dependent TreeSHAP, Lundberg 2018), added to `out`, and the
-    /// expected margin. Values and expectation sum to the margin.
+    /// expected margin. Values and expectation sum to the margin. For `explain`: allocates.
     fn shapley(&self, row: &[f32], out: &mut [f64]) -> f64;
 }
 

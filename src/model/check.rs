@@ -1,0 +1,115 @@
+//! Is what was loaded a model at all?
+
+use super::tree::{Branch, Node, Tree, Trees};
+use super::{Calibration, Combine, Logistic, ModelError};
+
+/// Most trees of a model.
+pub const MODEL_TREES_MAX: usize = 10_000;
+/// Most nodes of a model, all trees together.
+pub const MODEL_NODES_MAX: usize = 8_000_000;
+/// Most splits between a root and a leaf.
+pub const MODEL_DEPTH_MAX: usize = 256;
+
+fn refuse<T>(reason: String) -> Result<T, ModelError> {
+    Err(ModelError::new(reason))
+}
+
+pub(super) fn check_trees(trees: &Trees, inputs: usize) -> Result<(), ModelError> {
+    let count = trees.trees.len();
+    if count == 0 || count > MODEL_TREES_MAX {
+        return refuse(format!("{count} trees, and 1 to {MODEL_TREES_MAX} are possible"));
+    }
+    let nodes: usize = trees.trees.iter().map(|tree| tree.nodes.len()).sum();
+    if nodes > MODEL_NODES_MAX {
+        return refuse(format!("{nodes} nodes, and at most {MODEL_NODES_MAX} are possible"));
+    }
+    match trees.combine {
+        Combine::LogOdds { base } if !base.is_finite() => {
+            return refuse(format!("the base is {base}, which is no finite number"));
+        }
+        Combine::Isolation { samples } if samples < 2 => {
+            return refuse(format!("isolation trees of {samples} samples, and 2 are the least"));
+        }
+        _ => {}
+    }
+    trees.trees.iter().enumerate().try_for_each(|(t, tree)| check_tree(t, tree, inputs))
+}
+
+fn check_tree(t: usize, tree: &Tree, inputs: usize) -> Result<(), ModelError> {
+    if tree.nodes.is_empty() {
+        return refuse(format!("tree {t} has no nodes"));
+    }
+    // Depth of each node that a parent has named; the root is named by the tree.
+    let mut depths = vec![None; tree.nodes.len()];
+    depths[0] = Some(0);
+    for (n, node) in tree.nodes.iter().enumerate() {
+        let place = format_args!("tree {t}, node {n}");
+        let Some(depth) = depths[n] else {
+            return refuse(format!("{place}: no node before it leads here"));
+        };
+        let (Node::Leaf { value, cover } | Node::Split { value, cover, .. }) = node;
+        // Width F32 rounds to f32, which must stay finite too.
+        if !(*value as f32).is_finite() || !cover.is_finite() || *cover < 0.0 {
+            return refuse(format!("{place}: value {value} or cover {cover} is out of range"));
+        }
+        let Node::Split { input, branch, left, right, .. } = node else { continue };
+        if usize::from(*input) >= inputs {
+            return refuse(format!("{place}: input {input}, and the model has {inputs}"));
+        }
+        if let Branch::AtMost(x) | Branch::Below(x) = branch
+            && !x.is_finite()
+        {
+            return refuse(format!("{place}: threshold {x} is no finite number"));
+        }
+        if depth == MODEL_DEPTH_MAX {
+            return refuse(format!("{place}: deeper than {MODEL_DEPTH_MAX} splits"));
+        }
+        for child in [*left as usize, *right as usize] {
+            if child <= n || child >= tree.nodes.len() {
+                return refuse(format!("{place}: child {child} isn't behind it in the tree"));
+            }
+            if depths[child].replace(depth + 1).is_some() {
+                return refuse(format!("{place}: child {child} has another parent already"));
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn check_logistic(model: &Logistic, inputs: usize) -> Result<(), ModelError> {
+    let columns = [&model.weights, &model.means, &model.scales];
+    if columns.iter().any(|column| column.len() != inputs) {
+        return refuse(format!("weights, means and scales must be {inputs} each, one for each input"));
+    }
+    let finite = columns.iter().all(|column| column.iter().all(|x| x.is_finite()));
+    if !finite || !model.intercept.is_finite() || model.scales.iter().any(|x| *x <= 0.0) {
+        return refuse("a weight, mean or scale is not finite, or a scale not above 0".into());
+    }
+    Ok(())
+}
+
+pub(super) fn check_calibration(calibration: &Calibration) -> Result<(), ModelError> {
+    match calibration {
+        Calibration::Identity => Ok(()),
+        Calibration::Platt { slope, intercept } => {
+            if slope.is_finite() && *slope >= 0.0 && intercept.is_finite() {
+                return Ok(());
+            }
+            refuse(format!("calibration: slope {slope} must be 0 or more, intercept {intercept} finite"))
+        }
+        Calibration::Isotonic { margins, probabilities } => {
+            if margins.is_empty() || margins.len() != probabilities.len() {
+                return refuse("calibration: one probability for each margin is needed".into());
+            }
+            let finite = margins.iter().all(|m| m.is_finite());
+            if !finite || !margins.is_sorted_by(|a, b| a < b) {
+                return refuse("calibration: margins must be finite and rise".into());
+            }
+            let shares = probabilities.iter().all(|p| (0.0..=1.0).contains(p));
+            if !shares || !probabilities.is_sorted() {
+                return refuse("calibration: probabilities must be 0 to 1 and never fall".into());
+            }
+            Ok(())
+        }
+    }
+}
