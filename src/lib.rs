@@ -43,6 +43,7 @@ mod describe;
 mod engine;
 mod error;
 mod expr;
+mod learn;
 mod list;
 mod model;
 mod money;
@@ -64,10 +65,15 @@ pub use describe::{Description, Explanation, Reason, Truth};
 pub use engine::{Engine, Event};
 pub use error::{Diagnostic, Error, ErrorKind};
 pub use expr::{Columns, ExprError, Facts, Limits as ExprLimits, Number, Scope, Test};
+pub use learn::{
+    BOOST_DEPTH_MAX, BOOST_TREES_MAX, Boost, CalibrationKind, FOREST_TREES_MAX, ISOLATION_SAMPLES_MAX,
+    ISOLATION_TREES_MAX, ISOTONIC_FRAUDS_MIN, ISOTONIC_POINTS_MAX, IsolationForest, LogisticBaseline, Matrix,
+    RandomForest, Stopping, TRAINING_ROWS_MAX, calibration, calibration_error,
+};
 pub use list::{LIST_ITEMS_MAX, LIST_VALUE_BYTES_MAX, LISTS_MAX, List, ListError, ListItem, ListKind, Lists};
 pub use model::{
-    Artifact, Branch, Calibration, Combine, Form, Input, MODEL_INPUTS_MAX, Model, ModelError, Node, Sample,
-    TrainingCard, Tree, Trees, Width, score_of,
+    Artifact, Branch, Calibration, Combine, Form, Input, Logistic, MODEL_INPUTS_MAX, Model, ModelError, Node,
+    Sample, TrainingCard, Tree, Trees, Width, score_of,
 };
 pub use money::{AMOUNT_MINOR_MAX, AmountError, Currency, Money, Rates};
 pub use payment::{FieldError, ITEMS_MAX, Item, Payment};

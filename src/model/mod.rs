@@ -15,6 +15,7 @@ use std::fmt;
 
 pub use artifact::{Artifact, Form, Input, Sample, TrainingCard};
 pub use calibration::Calibration;
+pub use logistic::Logistic;
 pub use scale::score_of;
 pub use tree::{Branch, Combine, Node, Tree, Trees, Width};
 

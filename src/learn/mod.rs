@@ -1,0 +1,22 @@
+//! How does a history become a model?
+//!
+//! A [`Matrix`] of inputs and a label for each row go into a learner: [`Boost`], [`RandomForest`],
+//! [`LogisticBaseline`] or, without labels, [`IsolationForest`]. [`calibration`] turns margins of later
+//! rows into probabilities.
+
+mod boost;
+mod calibrate;
+mod forest;
+mod isolation;
+mod logistic;
+mod matrix;
+mod means;
+
+pub use boost::{BOOST_DEPTH_MAX, BOOST_TREES_MAX, Boost, Stopping};
+pub use calibrate::{
+    CalibrationKind, ISOTONIC_FRAUDS_MIN, ISOTONIC_POINTS_MAX, calibration, calibration_error,
+};
+pub use forest::{FOREST_TREES_MAX, RandomForest};
+pub use isolation::{ISOLATION_SAMPLES_MAX, ISOLATION_TREES_MAX, IsolationForest};
+pub use logistic::LogisticBaseline;
+pub use matrix::{Matrix, TRAINING_ROWS_MAX};
