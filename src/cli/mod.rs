@@ -8,6 +8,7 @@ mod open;
 mod score;
 mod simulate;
 mod test;
+mod train;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,7 @@ enum Command {
     Features(features::Args),
     Check(check::Args),
     Test(test::Args),
+    Train(Box<train::Args>),
     Explain(explain::Args),
     Simulate(simulate::Args),
     Completions(completions::Args),
@@ -67,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Features(args) => features::run(args),
         Command::Check(args) => check::run(args),
         Command::Test(args) => test::run(args),
+        Command::Train(args) => train::run(*args),
         Command::Explain(args) => explain::run(args),
         Command::Simulate(args) => simulate::run(args),
         Command::Completions(args) => completions::run(&args),

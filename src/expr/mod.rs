@@ -172,6 +172,11 @@ impl Number {
     pub(crate) fn root(&self) -> &Num {
         &self.root
     }
+
+    /// What it reads, itself; what its aggregates read is in the plan.
+    pub(crate) fn inputs(&self) -> Inputs {
+        self.inputs.clone()
+    }
 }
 
 impl fmt::Display for Number {

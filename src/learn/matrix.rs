@@ -75,7 +75,6 @@ impl Matrix {
         &self.values
     }
 
-    #[expect(dead_code, reason = "the training uses it")]
     /// The rows from `from` to before `to`, in order.
     pub(crate) fn slice(&self, from: usize, to: usize) -> Matrix {
         Matrix { width: self.width, values: self.values[from * self.width..to * self.width].to_vec() }

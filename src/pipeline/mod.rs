@@ -52,6 +52,7 @@ pub struct Pipeline {
     aggregate_names: Vec<String>,
     filters: Vec<Test>,
     inputs: Vec<(String, Number)>,
+    input_reasons: Vec<String>,
     thresholds: Thresholds,
     limits: Limits,
     digest: Digest,
@@ -79,7 +80,8 @@ pub struct Options {
     /// A schema file to use instead of the folder's own `schema.toml`: path and content.
     pub schema: Option<(String, String)>,
     /// A file of named expressions that the pipeline computes besides its rules: path and content.
-    /// TOML, `[inputs]` and lines of `name = "expression"`.
+    /// TOML, `[inputs]` and lines of `name = "expression"` or of
+    /// `name = { expression = "...", reason = "CODE" }`.
     pub inputs: Option<(String, String)>,
 }
 
@@ -191,6 +193,8 @@ impl Pipeline {
             Some((path, text)) => inputs_file(path, text, &mut scope, &mut wrong),
             None => Vec::new(),
         };
+        let (inputs, input_reasons) =
+            inputs.into_iter().map(|(name, number, reason)| ((name, number), reason)).unzip();
         if !wrong.is_empty() {
             wrong.sort_by(|a, b| (a.path(), a.place()).cmp(&(b.path(), b.place())));
             return Err(wrong.into());
@@ -218,6 +222,7 @@ impl Pipeline {
             rules,
             entries,
             inputs,
+            input_reasons,
             stages: Vec::new(),
             stage_entries: Vec::new(),
             thresholds,
@@ -296,6 +301,11 @@ impl Pipeline {
     /// there are none.
     pub fn inputs(&self) -> &[(String, Number)] {
         &self.inputs
+    }
+
+    /// The machine codes of reasons that rest on the inputs, one each; empty where the file names none.
+    pub(crate) fn input_reasons(&self) -> &[String] {
+        &self.input_reasons
     }
 
     /// Where the score turns into an outcome.
