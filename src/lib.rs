@@ -75,11 +75,17 @@ pub use describe::{ChallengerAnswer, Description, Explanation, Reason, Truth};
 pub use engine::{Engine, Event};
 pub use error::{Diagnostic, Error, ErrorKind};
 pub use expr::{Columns, ExprError, Facts, Limits as ExprLimits, Number, Scope, Test};
+pub use learn::{
+    BOOST_DEPTH_MAX, BOOST_TREES_MAX, Boost, CalibrationKind, FOREST_TREES_MAX, History,
+    ISOLATION_SAMPLES_MAX, ISOLATION_TREES_MAX, ISOTONIC_FRAUDS_MIN, ISOTONIC_POINTS_MAX, IsolationForest,
+    Labels, Learner, LogisticBaseline, Matrix, Period, RandomForest, Rows, Stopping, TRAINING_ROWS_MAX,
+    Training, calibration, calibration_error, train,
+};
 pub use list::{LIST_ITEMS_MAX, LIST_VALUE_BYTES_MAX, LISTS_MAX, List, ListError, ListItem, ListKind, Lists};
 pub use model::{
-    Artifact, Branch, Calibration, Combine, Form, Input, MODEL_BYTES_MAX, MODEL_DEPTH_MAX, MODEL_INPUTS_MAX,
-    MODEL_NODES_MAX, MODEL_TREES_MAX, Model, ModelError, Node, Sample, TrainingCard, Tree, Trees, Width,
-    score_of,
+    Artifact, Branch, Calibration, Combine, Form, Input, Logistic, MODEL_BYTES_MAX, MODEL_DEPTH_MAX,
+    MODEL_INPUTS_MAX, MODEL_NODES_MAX, MODEL_TREES_MAX, Model, ModelError, Node, Sample, TrainingCard, Tree,
+    Trees, Width, score_of,
 };
 pub use money::{AMOUNT_MINOR_MAX, AmountError, Currency, Money, Rates};
 pub use payment::{FieldError, ITEMS_MAX, Item, Payment};

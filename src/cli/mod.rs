@@ -9,6 +9,7 @@ mod open;
 mod score;
 mod simulate;
 mod test;
+mod train;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,7 @@ enum Command {
     Evaluate(evaluate::Args),
     Check(check::Args),
     Test(test::Args),
+    Train(Box<train::Args>),
     Explain(explain::Args),
     Simulate(simulate::Args),
     Completions(completions::Args),
@@ -70,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Check(args) => check::run(args),
         Command::Test(args) => test::run(args),
+        Command::Train(args) => train::run(*args),
         Command::Explain(args) => explain::run(args),
         Command::Simulate(args) => simulate::run(args),
         Command::Completions(args) => completions::run(&args),

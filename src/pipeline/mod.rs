@@ -63,6 +63,7 @@ pub struct Pipeline {
     filters: Vec<Test>,
     inputs: Vec<(String, Number)>,
     models: Models,
+    input_reasons: Vec<String>,
     thresholds: Thresholds,
     limits: Limits,
     digest: Digest,
@@ -90,7 +91,8 @@ pub struct Options {
     /// A schema file to use instead of the folder's own `schema.toml`: path and content.
     pub schema: Option<(String, String)>,
     /// A file of named expressions that the pipeline computes besides its rules: path and content.
-    /// TOML, `[inputs]` and lines of `name = "expression"`.
+    /// TOML, `[inputs]` and lines of `name = "expression"` or of
+    /// `name = { expression = "...", reason = "CODE" }`.
     pub inputs: Option<(String, String)>,
     /// A model whose score counts, instead of the one that `policy.toml` names: path and content.
     pub model: Option<(String, String)>,
@@ -231,6 +233,8 @@ impl Pipeline {
             Some((path, text)) => inputs_file(path, text, &mut scope, &mut wrong),
             None => Vec::new(),
         };
+        let (inputs, input_reasons) =
+            inputs.into_iter().map(|(name, number, reason)| ((name, number), reason)).unzip();
         if !wrong.is_empty() {
             wrong.sort_by(|a, b| (a.path(), a.place()).cmp(&(b.path(), b.place())));
             return Err(wrong.into());
@@ -261,6 +265,7 @@ impl Pipeline {
             entries,
             inputs,
             models,
+            input_reasons,
             stages: Vec::new(),
             stage_entries: Vec::new(),
             thresholds,
@@ -344,6 +349,11 @@ impl Pipeline {
     /// The models it asks.
     pub(crate) fn models(&self) -> &Models {
         &self.models
+    }
+
+    /// The machine codes of reasons that rest on the inputs, one each; empty where the file names none.
+    pub(crate) fn input_reasons(&self) -> &[String] {
+        &self.input_reasons
     }
 
     /// Where the score turns into an outcome.

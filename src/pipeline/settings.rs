@@ -99,6 +99,8 @@ pub(super) fn policy_file(path: &str, text: &str, wrong: &mut Vec<Diagnostic>) -
 
 /// Inputs are there before any model is asked.
 pub(super) const READS_RISK: &str = "an input can't read what the models say";
+/// An input of the file: its name, its number, the machine code of a reason that rests on it.
+pub(super) type NamedInput = (String, Number, String);
 
 /// Named expressions, in the order of the file.
 pub(super) fn inputs_file(
@@ -106,7 +108,7 @@ pub(super) fn inputs_file(
     text: &str,
     scope: &mut Scope,
     wrong: &mut Vec<Diagnostic>,
-) -> Vec<(String, Number)> {
+) -> Vec<NamedInput> {
     let file: InputsFile = match toml::from_str(text) {
         Ok(file) => file,
         Err(e) => {
@@ -115,23 +117,63 @@ pub(super) fn inputs_file(
         }
     };
     let mut entries: Vec<_> = file.inputs.into_iter().collect();
-    entries.sort_by_key(|(_, expression)| expression.span().start);
+    entries.sort_by_key(|(_, entry)| entry.span().start);
     let mut inputs = Vec::new();
-    for (name, expression) in entries {
+    for (name, entry) in entries {
+        let (expression, reason) = match input_entry(text, &entry) {
+            Ok(input) => input,
+            Err(message) => {
+                wrong.push(Diagnostic::at(path, text, entry.span(), message));
+                continue;
+            }
+        };
         match Number::compile(expression.get_ref(), scope) {
             Ok(number) if number.inputs().risk => wrong.push(
                 Diagnostic::at(path, text, expression.span(), READS_RISK)
                     .label("what the payment and its past say"),
             ),
-            Ok(number) => inputs.push((name, number)),
+            Ok(number) => inputs.push((name, number, reason)),
             Err(errors) => wrong.extend(file::diagnose(path, text, &expression, errors)),
         }
     }
     inputs
 }
 
+/// The expression with its place, and the reason: from a text, or from `{ expression, reason }`.
+fn input_entry(
+    text: &str,
+    entry: &toml::Spanned<toml::Value>,
+) -> Result<(toml::Spanned<String>, String), &'static str> {
+    let form = "an input is an expression, or { expression = \"...\", reason = \"CODE\" }";
+    let table = match entry.get_ref() {
+        toml::Value::String(expression) => {
+            return Ok((toml::Spanned::new(entry.span(), expression.clone()), String::new()));
+        }
+        toml::Value::Table(table) => table,
+        _ => return Err(form),
+    };
+    let known = table.keys().all(|key| ["expression", "reason"].contains(&key.as_str()));
+    let Some(expression) = table.get("expression").and_then(toml::Value::as_str).filter(|_| known) else {
+        return Err(form);
+    };
+    let reason = match table.get("reason") {
+        None => "",
+        Some(reason) => reason
+            .as_str()
+            .filter(|r| file::is_reason(r))
+            .ok_or("a reason is a code of 1 to 64 capitals, digits and `_`, such as \"CARD_VELOCITY\"")?,
+    };
+    // The table's span is known, the text's within it is found again; quotes are part of it.
+    let within = text.get(entry.span()).and_then(|table| table.find(expression));
+    let span = within.map_or(entry.span(), |at| {
+        let start = entry.span().start + at;
+        start.saturating_sub(1)..start + expression.len() + 1
+    });
+    Ok((toml::Spanned::new(span, expression.to_owned()), reason.to_owned()))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InputsFile {
-    inputs: std::collections::BTreeMap<String, toml::Spanned<String>>,
+    inputs: std::collections::BTreeMap<String, toml::Spanned<toml::Value>>,
 }

@@ -244,7 +244,7 @@ fn is_id(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-fn is_reason(code: &str) -> bool {
+pub(crate) fn is_reason(code: &str) -> bool {
     (1..=64).contains(&code.len())
         && code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
 }

@@ -1,0 +1,355 @@
+//! `train`: a history in, a model out.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::batch::{self, Work};
+use crate::cli::open::{InputArgs, RulesArgs};
+use crate::cli::{exit, print, print_json};
+use crate::codec::Reader;
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind};
+use crate::learn::{
+    Boost, CalibrationKind, History, IsolationForest, Labels, Learner, LogisticBaseline, Period,
+    RandomForest, Training, calibration_name, train,
+};
+use crate::model::{Artifact, Input};
+use crate::pipeline::Pipeline;
+use crate::report::progress::Progress;
+use crate::schema::field;
+use crate::time::{Span, Timestamp};
+
+/// Train a model on your own history
+///
+/// The history is replayed through the engine: each payment's inputs are what was known before it, by the
+/// very expressions that serve later. A payment is fraud when its `status` is `disputed`, and no fraud when
+/// it is not and is older than --maturity; or as the field --label says. The latest rows of the period
+/// (--later) calibrate, and stop boosting when it no longer gains; then the model learns from all.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  \
+    tollgate simulate --payments 300000 --out history.csv\n  \
+    tollgate train --inputs models/shipped.inputs.toml --label fraud --out model.json history.csv\n  \
+    tollgate train --inputs inputs.toml --learner isolation --out anomaly.json history.parquet")]
+pub(super) struct Args {
+    #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
+    rules: RulesArgs,
+
+    /// TOML file of the model's inputs: `[inputs]`, and lines of name = "expression" or
+    /// name = { expression = "...", reason = "CODE" }
+    #[arg(long, value_name = "FILE")]
+    inputs: PathBuf,
+    /// Write the model here; nothing is written before it is complete
+    #[arg(long, short, value_name = "FILE")]
+    out: PathBuf,
+    /// The model's name [default: the file's]
+    #[arg(long)]
+    name: Option<String>,
+    /// What learns
+    #[arg(long, value_enum, default_value_t = Kind::Boost)]
+    learner: Kind,
+    /// Learn from payments of these days (last one included) or instants (last one excluded)
+    #[arg(long, value_name = "FROM..TO", value_parser = period, default_value = "..")]
+    train: Period,
+    /// Measure on payments of these days or instants, which must be later
+    #[arg(long, value_name = "FROM..TO", value_parser = period)]
+    test: Option<Period>,
+    /// How long it takes until a label is known: --test must begin this much after --train ends
+    #[arg(long, value_name = "SPAN", value_parser = span, default_value = "7d")]
+    delay: Span,
+    /// A payment without a dispute is no fraud once it is this old, and left out before
+    #[arg(long, value_name = "SPAN", value_parser = span, default_value = "60d")]
+    maturity: Span,
+    /// Field that says what was fraud, instead of disputes; absent is left out
+    #[arg(long, value_name = "FIELD")]
+    label: Option<String>,
+    /// Seed of all that is drawn
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Form of the calibration [default: isotonic from 200 frauds on, else platt]
+    #[arg(long, value_enum)]
+    calibrate: Option<CalibrationKind>,
+    /// Share of rows, the latest, that calibrate
+    #[arg(long, value_name = "SHARE", default_value_t = 0.25)]
+    later: f64,
+    /// Boosting stops after this many trees without a gain on the later rows; 0 for never
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    patience: usize,
+    /// Keep the model of the earlier rows, instead of learning again from all once calibrated
+    #[arg(long)]
+    no_refit: bool,
+    /// How many trees
+    #[arg(long, value_name = "N")]
+    trees: Option<usize>,
+    /// Questions in a row at most
+    #[arg(long, value_name = "N")]
+    depth: Option<u8>,
+    /// Boosting: share of its answer that each tree gives
+    #[arg(long, value_name = "SHARE")]
+    rate: Option<f64>,
+    /// Boosting, logistic: weight of squared leaves or weights
+    #[arg(long, value_name = "WEIGHT")]
+    l2: Option<f64>,
+    /// Boosting: least sum of second derivatives on each side of a split
+    #[arg(long, value_name = "WEIGHT")]
+    child_weight: Option<f64>,
+    /// Boosting: share of rows that each tree sees
+    #[arg(long, value_name = "SHARE")]
+    row_share: Option<f64>,
+    /// Boosting: share of inputs that each tree may ask about
+    #[arg(long, value_name = "SHARE")]
+    input_share: Option<f64>,
+    /// Boosting, forest: how much more a fraud counts than a good payment
+    #[arg(long, value_name = "WEIGHT")]
+    fraud_weight: Option<f64>,
+    /// Isolation: rows that each tree is grown from
+    #[arg(long, value_name = "N")]
+    samples: Option<usize>,
+    /// Print the training card as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Kind {
+    /// Gradient boosting with exact splits
+    Boost,
+    /// Random forest
+    Forest,
+    /// Logistic regression
+    Logistic,
+    /// Isolation forest: no labels needed
+    Isolation,
+}
+
+impl ValueEnum for CalibrationKind {
+    fn value_variants<'a>() -> &'a [CalibrationKind] {
+        &[CalibrationKind::Isotonic, CalibrationKind::Platt]
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(match self {
+            CalibrationKind::Isotonic => "isotonic",
+            CalibrationKind::Platt => "platt",
+        }))
+    }
+}
+
+/// Reads a span of time.
+fn span(text: &str) -> Result<Span, String> {
+    Span::parse(text).ok_or_else(|| "not a length of time, such as 7d".to_owned())
+}
+
+/// Reads `FROM..TO`: days, the last of which is included, or instants, the last of which is not.
+fn period(text: &str) -> Result<Period, String> {
+    let (from, to) = text.split_once("..").ok_or("a period is FROM..TO, such as 2026-01-01..2026-03-31")?;
+    let instant = |text: &str, whole_day: bool| -> Result<Option<Timestamp>, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let day = Timestamp::parse(&format!("{text}T00:00:00Z"));
+        match (day, Timestamp::parse(text)) {
+            (Some(day), _) => Ok(Some(day.plus(Span::from_secs(if whole_day { 86_400 } else { 0 })))),
+            (None, Some(at)) => Ok(Some(at)),
+            (None, None) => Err(format!("`{text}` is no day or instant such as 2026-01-31")),
+        }
+    };
+    let period = Period { from: instant(from, false)?, to: instant(to, true)? };
+    if period.from.zip(period.to).is_some_and(|(from, to)| from >= to) {
+        return Err("the period ends before it begins".to_owned());
+    }
+    Ok(period)
+}
+
+pub(super) fn run(args: Args) -> Result<u8, Error> {
+    let learner = learner(&args)?;
+    let periods = periods(&args)?;
+    let engine = Engine::new(args.rules.open_with_inputs(Some(&args.inputs))?);
+    let pipeline = engine.pipeline();
+    let labels = labels(&args, &pipeline)?;
+    let mut history = History::new(pipeline.clone(), labels, &periods)?;
+
+    let readers = args.input.open(pipeline.schema())?;
+    let progress = Progress::new(readers.iter().map(Reader::total_bytes).sum());
+    let tally = batch::run(&engine, readers, Work::Observe, args.input.max_rejects, &mut history, &progress);
+    progress.finish();
+    tally?;
+    let (mut rows, unlabelled) = history.finish()?;
+    let test = (rows.len() > 1).then(|| rows.pop()).flatten();
+    let Some(rows) = rows.pop() else { return Err(Error::new("there is no period to learn from")) };
+    if rows.labels.is_empty() {
+        return Err(Error::new(format!(
+            "no payment of the --train period can be learnt from ({unlabelled} have no label yet: see --label, \
+             --maturity)"
+        )));
+    }
+
+    let training = Training {
+        name: name(&args),
+        learner,
+        seed: args.seed,
+        later: args.later,
+        patience: (args.patience > 0).then_some(args.patience),
+        calibration: args.calibrate,
+        refit: !args.no_refit,
+    };
+    let bar = ProgressBar::no_length();
+    bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} trees  {elapsed}") {
+        bar.set_style(style);
+    }
+    let started = std::time::Instant::now();
+    let artifact = train(inputs(&pipeline), &rows, test.as_ref(), &training, &mut |trees| {
+        bar.set_position(trees as u64);
+        true
+    });
+    bar.finish_and_clear();
+    let artifact = artifact?;
+    let seconds = started.elapsed().as_secs_f64();
+    write(&artifact, &args.out)?;
+    if args.json {
+        print_json(&serde_json::json!({
+            "name": artifact.name, "card": artifact.card, "seconds": seconds, "unlabelled": unlabelled,
+            "calibration": calibration_name(artifact.calibration.as_ref()),
+        }))?;
+    } else {
+        print(summary(&artifact, &args.out, seconds, unlabelled))?;
+    }
+    Ok(exit::OK)
+}
+
+fn name(args: &Args) -> String {
+    let stem = || args.out.file_stem().map(|s| s.to_string_lossy().into_owned());
+    args.name.clone().or_else(stem).unwrap_or_else(|| "model".to_owned())
+}
+
+fn usage(message: impl Into<String>) -> Error {
+    Error::new(message).of(ErrorKind::Rules)
+}
+
+fn periods(args: &Args) -> Result<Vec<Period>, Error> {
+    let Some(test) = args.test else { return Ok(vec![args.train]) };
+    let ready = args.train.to.map(|to| to.plus(args.delay));
+    match (ready, test.from) {
+        (Some(ready), Some(from)) if from >= ready => Ok(vec![args.train, test]),
+        (Some(ready), Some(_)) => Err(usage(format!(
+            "--test begins before the labels of --train are known: begin it at {ready}, or shorten --delay ({})",
+            args.delay
+        ))),
+        _ => Err(usage("--test needs a --train period with an end, and a beginning of its own")),
+    }
+}
+
+fn labels(args: &Args, pipeline: &Pipeline) -> Result<Labels, Error> {
+    let Some(name) = &args.label else {
+        return Ok(match args.learner {
+            Kind::Isolation if args.test.is_none() => Labels::Unlabelled,
+            _ => Labels::Settlements(args.maturity),
+        });
+    };
+    match pipeline.schema().find(name) {
+        Some(field::STATUS) => Ok(Labels::Settlements(args.maturity)),
+        Some(id) => Ok(Labels::Field(id)),
+        None => Err(usage(format!("--label: there is no field `{name}` in the schema"))),
+    }
+}
+
+fn learner(args: &Args) -> Result<Learner, Error> {
+    let kind = args.learner;
+    let only = |given: bool, flag: &str, kinds: &[Kind]| {
+        if given && !kinds.contains(&kind) {
+            return Err(usage(format!("{flag} is no setting of this learner")));
+        }
+        Ok(())
+    };
+    let trees = [Kind::Boost, Kind::Forest, Kind::Isolation];
+    only(args.trees.is_some(), "--trees", &trees)?;
+    only(args.depth.is_some(), "--depth", &[Kind::Boost, Kind::Forest])?;
+    only(args.rate.is_some(), "--rate", &[Kind::Boost])?;
+    only(args.l2.is_some(), "--l2", &[Kind::Boost, Kind::Logistic])?;
+    only(args.child_weight.is_some(), "--child-weight", &[Kind::Boost])?;
+    only(args.row_share.is_some(), "--row-share", &[Kind::Boost])?;
+    only(args.input_share.is_some(), "--input-share", &[Kind::Boost])?;
+    only(args.fraud_weight.is_some(), "--fraud-weight", &[Kind::Boost, Kind::Forest])?;
+    only(args.samples.is_some(), "--samples", &[Kind::Isolation])?;
+    only(args.calibrate.is_some(), "--calibrate", &[Kind::Boost, Kind::Forest, Kind::Logistic])?;
+    Ok(match kind {
+        Kind::Boost => {
+            let d = Boost::default();
+            Learner::Boost(Boost {
+                trees: args.trees.unwrap_or(d.trees),
+                depth: args.depth.unwrap_or(d.depth),
+                rate: args.rate.unwrap_or(d.rate),
+                l2: args.l2.unwrap_or(d.l2),
+                child_weight_min: args.child_weight.unwrap_or(d.child_weight_min),
+                rows: args.row_share.unwrap_or(d.rows),
+                inputs: args.input_share.unwrap_or(d.inputs),
+                fraud_weight: args.fraud_weight.unwrap_or(d.fraud_weight),
+                ..d
+            })
+        }
+        Kind::Forest => {
+            let d = RandomForest::default();
+            Learner::Forest(RandomForest {
+                trees: args.trees.unwrap_or(d.trees),
+                depth: args.depth.unwrap_or(d.depth),
+                fraud_weight: args.fraud_weight.unwrap_or(d.fraud_weight),
+                ..d
+            })
+        }
+        Kind::Logistic => Learner::Logistic(LogisticBaseline { l2: args.l2.unwrap_or(1.0) }),
+        Kind::Isolation => {
+            let d = IsolationForest::default();
+            Learner::Isolation(IsolationForest {
+                trees: args.trees.unwrap_or(d.trees),
+                samples: args.samples.unwrap_or(d.samples),
+            })
+        }
+    })
+}
+
+fn inputs(pipeline: &Pipeline) -> Vec<Input> {
+    let named = pipeline.inputs().iter().zip(pipeline.input_reasons());
+    named
+        .map(|((name, number), reason)| Input {
+            name: name.clone(),
+            expression: number.to_string(),
+            reason: reason.clone(),
+        })
+        .collect()
+}
+
+/// Writes beside the file and renames: whoever reads it sees the old model or the new one, whole.
+fn write(artifact: &Artifact, path: &Path) -> Result<(), Error> {
+    let text = serde_json::to_string(artifact).map_err(|e| Error::new(e.to_string()))?;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".partial");
+    let beside = PathBuf::from(beside);
+    let done = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
+    done.map_err(|e| {
+        // What is half there helps nobody; that it can't be removed changes nothing.
+        let _ = std::fs::remove_file(&beside);
+        Error::io(path, e)
+    })
+}
+
+fn summary(artifact: &Artifact, path: &Path, seconds: f64, unlabelled: u64) -> String {
+    let card = &artifact.card;
+    let mut lines = vec![
+        format!("{} in {}, trained in {seconds:.2} s", artifact.name, path.display()),
+        format!("  {:26} {}", "learner", card.source),
+        format!("  {:26} {}", "rows", card.rows),
+        format!("  {:26} {}", "frauds among them", card.frauds),
+        format!("  {:26} {unlabelled}", "left out without a label"),
+    ];
+    if let Some([from, to]) = &card.period {
+        lines.push(format!("  {:26} {from} to {to}", "period"));
+    }
+    lines.push(format!("  {:26} {}", "calibration", calibration_name(artifact.calibration.as_ref())));
+    lines.extend(card.settings.iter().map(|(k, v)| format!("  {k:26} {v}")));
+    lines.extend(card.metrics.iter().map(|(k, v)| format!("  {:26} {v:.4}", k.replace('_', " "))));
+    lines.join("\n")
+}

@@ -1,0 +1,270 @@
+//! How do rows become an artifact? The oldest teach, the newest calibrate.
+
+use std::collections::BTreeMap;
+
+use crate::error::Error;
+use crate::model::{Artifact, Calibration, Form, Input, Sample, TrainingCard};
+
+use super::boost::{Boost, Stopping};
+use super::calibrate::{CalibrationKind, calibration, calibration_error};
+use super::forest::RandomForest;
+use super::history::Rows;
+use super::isolation::IsolationForest;
+use super::logistic::LogisticBaseline;
+use super::matrix::{Matrix, check_labels};
+use super::ranking::{average_precision, roc_auc};
+
+/// Rows that an artifact carries to prove its load.
+const SAMPLES: usize = 16;
+/// The version of [`Artifact`]'s layout.
+const FORMAT: u32 = 1;
+
+/// What learns.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Learner {
+    /// Gradient boosting.
+    Boost(Boost),
+    /// A random forest.
+    Forest(RandomForest),
+    /// The weighted sum.
+    Logistic(LogisticBaseline),
+    /// An isolation forest, which needs no labels.
+    Isolation(IsolationForest),
+}
+
+impl Learner {
+    /// Its word on the command line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Learner::Boost(_) => "boost",
+            Learner::Forest(_) => "forest",
+            Learner::Logistic(_) => "logistic",
+            Learner::Isolation(_) => "isolation",
+        }
+    }
+}
+
+/// How to train.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Training {
+    /// The model's name.
+    pub name: String,
+    /// What learns.
+    pub learner: Learner,
+    /// Seed of all that is drawn.
+    pub seed: u64,
+    /// Share of rows, the latest ones, that calibrate and say when to stop; above 0 and below 1.
+    pub later: f64,
+    /// Trees without a better log loss on the later rows after which boosting stops; never when `None`.
+    pub patience: Option<usize>,
+    /// The calibration's form; chosen by the number of frauds when `None`.
+    pub calibration: Option<CalibrationKind>,
+    /// Whether, once calibrated, the model learns again from all rows with as many trees. The calibration
+    /// stays the one of the later rows, which the first fit had not seen.
+    pub refit: bool,
+}
+
+/// Trains on `rows` and measures on `test`, if there is one. `progress` is told how many trees a boosting has
+/// grown, and may stop the work by answering false.
+///
+/// # Errors
+/// When there is nothing to learn (no rows, one class, inputs all alike), a setting is outside of its range, or
+/// `progress` stopped the work.
+pub fn train(
+    inputs: Vec<Input>,
+    rows: &Rows,
+    test: Option<&Rows>,
+    training: &Training,
+    progress: &mut dyn FnMut(usize) -> bool,
+) -> Result<Artifact, Error> {
+    if !(training.later > 0.0 && training.later < 1.0) {
+        let found = training.later;
+        return Err(Error::new(format!("the later share is above 0 and below 1, and not {found}")));
+    }
+    let mut artifact = Artifact {
+        format: FORMAT,
+        name: training.name.clone(),
+        inputs,
+        form: Form::Logistic(no_weights(rows.matrix.width())),
+        calibration: None,
+        card: card(rows, training),
+        samples: Vec::new(),
+    };
+    if let Learner::Isolation(forest) = &training.learner {
+        artifact.form = Form::Trees(forest.fit(&rows.matrix, training.seed)?);
+    } else {
+        check_labels(&rows.matrix, &rows.labels)?;
+        learn_and_calibrate(&mut artifact, rows, training, progress)?;
+    }
+    if let Form::Trees(trees) = &artifact.form {
+        artifact.card.settings.insert("trees grown".into(), trees.trees.len().to_string());
+    }
+    let step = (rows.matrix.rows() / SAMPLES).max(1);
+    let picked: Vec<usize> = (0..rows.matrix.rows()).step_by(step).take(SAMPLES).collect();
+    let margins = margins(&artifact, &rows.matrix)?;
+    artifact.samples = picked
+        .into_iter()
+        .map(|row| Sample {
+            row: rows.matrix.row(row).iter().map(|x| (!x.is_nan()).then_some(*x)).collect(),
+            margin: margins[row],
+        })
+        .collect();
+    if let Some(test) = test {
+        measure(&mut artifact, test)?;
+    }
+    Ok(artifact)
+}
+
+fn learn_and_calibrate(
+    artifact: &mut Artifact,
+    rows: &Rows,
+    training: &Training,
+    progress: &mut dyn FnMut(usize) -> bool,
+) -> Result<(), Error> {
+    let all = rows.matrix.rows();
+    let cut = cut(rows, training.later)?;
+    let (early, later) = (rows.slice(0, cut), rows.slice(cut, all));
+    check_labels(&early.matrix, &early.labels)
+        .map_err(|e| Error::new(format!("of the rows before the later share, {e}")))?;
+    let patience = training.patience.filter(|_| later.frauds() > 0);
+    let stopping =
+        patience.map(|patience| Stopping { matrix: &later.matrix, labels: &later.labels, patience });
+    artifact.form = fit(&training.learner, &early, training.seed, stopping, progress)?;
+    let margins = margins(artifact, &later.matrix)?;
+    artifact.calibration = Some(calibration(&margins, &later.labels, training.calibration)?);
+    let metrics = &mut artifact.card.metrics;
+    metrics.insert("later_rows".into(), later.labels.len() as f64);
+    metrics.insert("later_frauds".into(), later.frauds() as f64);
+    metrics.insert("later_average_precision".into(), average_precision(&margins, &later.labels));
+    metrics.insert("later_roc_auc".into(), roc_auc(&margins, &later.labels));
+    if training.refit {
+        let mut learner = training.learner.clone();
+        if let (Learner::Boost(boost), Form::Trees(trees)) = (&mut learner, &artifact.form) {
+            boost.trees = trees.trees.len();
+        }
+        artifact.form = fit(&learner, rows, training.seed, None, progress)?;
+    }
+    Ok(())
+}
+
+/// Where the later rows begin: never between two of the same instant.
+fn cut(rows: &Rows, later: f64) -> Result<usize, Error> {
+    let all = rows.matrix.rows();
+    let wanted = (all as f64 * (1.0 - later)).round() as usize;
+    let at = rows.at.get(wanted.min(all.saturating_sub(1))).copied();
+    let cut = at.map_or(0, |at| rows.at.partition_point(|t| *t < at));
+    if cut == 0 || cut == all {
+        return Err(Error::new(
+            "the rows can't be parted into earlier and later ones: too few, or all of one instant; take a longer \
+             --train period",
+        ));
+    }
+    Ok(cut)
+}
+
+fn fit(
+    learner: &Learner,
+    rows: &Rows,
+    seed: u64,
+    stopping: Option<Stopping<'_>>,
+    progress: &mut dyn FnMut(usize) -> bool,
+) -> Result<Form, Error> {
+    let Rows { matrix, labels, .. } = rows;
+    Ok(match learner {
+        Learner::Boost(boost) => Form::Trees(boost.fit(matrix, labels, seed, stopping, progress)?),
+        Learner::Forest(forest) => Form::Trees(forest.fit(matrix, labels, seed)?),
+        Learner::Logistic(logistic) => Form::Logistic(logistic.fit(matrix, labels)?),
+        Learner::Isolation(forest) => Form::Trees(forest.fit(matrix, seed)?),
+    })
+}
+
+fn margins(artifact: &Artifact, matrix: &Matrix) -> Result<Vec<f64>, Error> {
+    let model = artifact.compile().map_err(|e| Error::new(format!("the model made here is refused: {e}")))?;
+    let mut margins = vec![0.0; matrix.rows()];
+    model.margins(matrix.values(), &mut margins);
+    Ok(margins)
+}
+
+fn measure(artifact: &mut Artifact, test: &Rows) -> Result<(), Error> {
+    let margins = margins(artifact, &test.matrix)?;
+    let mut figures = vec![
+        ("test_rows", test.labels.len() as f64),
+        ("test_frauds", test.frauds() as f64),
+        ("test_average_precision", average_precision(&margins, &test.labels)),
+        ("test_roc_auc", roc_auc(&margins, &test.labels)),
+    ];
+    if let Some(calibration) = &artifact.calibration {
+        let probabilities: Vec<f64> = margins.iter().map(|m| calibration.probability(*m)).collect();
+        figures.push(("test_calibration_error", calibration_error(&probabilities, &test.labels)));
+    }
+    // A test without frauds has no such figure, and JSON no NaN.
+    let figures = figures.into_iter().filter(|(_, figure)| figure.is_finite());
+    artifact.card.metrics.extend(figures.map(|(name, figure)| (name.to_owned(), figure)));
+    Ok(())
+}
+
+fn no_weights(width: usize) -> crate::model::Logistic {
+    crate::model::Logistic {
+        intercept: 0.0,
+        weights: vec![0.0; width],
+        means: vec![0.0; width],
+        scales: vec![1.0; width],
+    }
+}
+
+fn card(rows: &Rows, training: &Training) -> TrainingCard {
+    let mut settings = BTreeMap::new();
+    let mut set = |name: &str, value: String| settings.insert(name.to_owned(), value);
+    match &training.learner {
+        Learner::Boost(b) => {
+            set("trees", b.trees.to_string());
+            set("depth", b.depth.to_string());
+            set("rate", b.rate.to_string());
+            set("l2", b.l2.to_string());
+            set("child_weight_min", b.child_weight_min.to_string());
+            set("rows", b.rows.to_string());
+            set("inputs", b.inputs.to_string());
+            set("fraud_weight", b.fraud_weight.to_string());
+            set("patience", training.patience.map_or("none".into(), |p| p.to_string()));
+        }
+        Learner::Forest(f) => {
+            set("trees", f.trees.to_string());
+            set("depth", f.depth.to_string());
+            set("leaf_rows_min", f.leaf_rows_min.to_string());
+            set("fraud_weight", f.fraud_weight.to_string());
+            set("smartcore", "0.7".into());
+        }
+        Learner::Logistic(l) => {
+            set("l2", l.l2.to_string());
+            set("smartcore", "0.7".into());
+        }
+        Learner::Isolation(f) => {
+            set("trees", f.trees.to_string());
+            set("samples", f.samples.to_string());
+        }
+    }
+    if !matches!(training.learner, Learner::Isolation(_)) {
+        set("later", training.later.to_string());
+        set("refit", training.refit.to_string());
+    }
+    TrainingCard {
+        source: format!("tollgate {} {}", env!("CARGO_PKG_VERSION"), training.learner.name()),
+        data_digest: rows.matrix.digest(&rows.labels),
+        period: rows.at.first().zip(rows.at.last()).map(|(a, b)| [a.to_string(), b.to_string()]),
+        rows: rows.labels.len() as u64,
+        frauds: rows.frauds() as u64,
+        seed: training.seed,
+        settings,
+        metrics: BTreeMap::new(),
+    }
+}
+
+/// The form of a calibration, in a word.
+pub(crate) fn calibration_name(calibration: Option<&Calibration>) -> &'static str {
+    match calibration {
+        None => "none: an anomaly score",
+        Some(Calibration::Identity) => "identity",
+        Some(Calibration::Platt { .. }) => "platt",
+        Some(Calibration::Isotonic { .. }) => "isotonic",
+    }
+}
