@@ -2,7 +2,7 @@
 
 /// Name and text of every model of the folder `models`. One line each:
 /// `("NAME", include_str!("../../models/NAME.json")),`
-const FILES: &[(&str, &str)] = &[];
+const FILES: &[(&str, &str)] = &[("shipped", include_str!("../../models/shipped.json"))];
 
 /// The text of the model of that name.
 pub(crate) fn named(name: &str) -> Option<&'static str> {
