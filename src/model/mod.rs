@@ -13,6 +13,9 @@ mod scale;
 mod shap;
 mod tree;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 use std::fmt;
 
 pub use artifact::{Artifact, Form, Input, MODEL_BYTES_MAX, Sample, TrainingCard};
