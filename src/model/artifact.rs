@@ -97,39 +97,57 @@ pub struct TrainingCard {
 }
 
 impl Artifact {
-    /// Reads an artifact. Its bytes are counted as they come, and no size in it is believed.
+    /// An artifact from its bytes, JSON. No size in them is believed; [`Artifact::compile`] checks the rest.
     ///
     /// # Errors
-    /// An unreadable file, one of more than [`MODEL_BYTES_MAX`] bytes, or another layout.
-    pub fn read(path: &Path) -> Result<Artifact, ModelError> {
+    /// More than [`MODEL_BYTES_MAX`] bytes, or another layout: the reason, with line and column.
+    ///
+    /// ```
+    /// use tollgate::Artifact;
+    /// assert!(Artifact::read(b"{}").unwrap_err().to_string().contains("missing field"));
+    /// ```
+    pub fn read(bytes: &[u8]) -> Result<Artifact, ModelError> {
+        if bytes.len() as u64 > MODEL_BYTES_MAX {
+            return Err(ModelError::new(format!("a model has at most {MODEL_BYTES_MAX} bytes")));
+        }
+        serde_json::from_slice(bytes).map_err(|e| ModelError::new(format!("no model: {e}")))
+    }
+
+    /// Opens an artifact that lies in a file; its bytes are counted as they come.
+    ///
+    /// # Errors
+    /// Those of [`Artifact::read`] and of the file system, with the path.
+    ///
+    /// ```
+    /// use tollgate::Artifact;
+    /// let error = Artifact::open("models/none.json".as_ref()).unwrap_err();
+    /// assert!(error.to_string().starts_with("models/none.json: "));
+    /// ```
+    pub fn open(path: &Path) -> Result<Artifact, ModelError> {
         let wrong = |what: String| ModelError::new(format!("{}: {what}", path.display()));
         let file = File::open(path).map_err(|e| wrong(e.to_string()))?;
         let mut bytes = Vec::new();
         file.take(MODEL_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|e| wrong(e.to_string()))?;
-        if bytes.len() as u64 > MODEL_BYTES_MAX {
-            return Err(wrong(format!("a model has at most {MODEL_BYTES_MAX} bytes")));
-        }
-        Artifact::from_json(&bytes).map_err(|e| wrong(e.to_string()))
-    }
-
-    /// An artifact from its JSON.
-    ///
-    /// # Errors
-    /// Another layout, with line and column.
-    ///
-    /// ```
-    /// use tollgate::Artifact;
-    /// assert!(Artifact::from_json(b"{}").unwrap_err().to_string().contains("missing field"));
-    /// ```
-    pub fn from_json(json: &[u8]) -> Result<Artifact, ModelError> {
-        serde_json::from_slice(json).map_err(|e| ModelError::new(format!("no model: {e}")))
+        Artifact::read(&bytes).map_err(|e| wrong(e.to_string()))
     }
 
     /// Writes it beside its place and renames it, so that an interrupt leaves the old file or the new one.
     ///
     /// # Errors
-    /// Of the file system.
-    pub fn write(&self, path: &Path) -> Result<(), ModelError> {
+    /// Those of the file system, with the path.
+    ///
+    /// ```
+    /// use tollgate::Artifact;
+    /// let text = br#"{"format": 1, "name": "flat", "calibration": null, "inputs": [{"name": "a", "expression": "1"}],
+    ///     "form": {"trees": {"width": "f64", "combine": "mean",
+    ///         "trees": [{"nodes": [{"Leaf": {"value": 0.5, "cover": 1.0}}]}]}}}"#;
+    /// let artifact = Artifact::read(text).unwrap();
+    /// let path = std::env::temp_dir().join(format!("tollgate-doc-{}.json", std::process::id()));
+    /// artifact.save(&path).unwrap();
+    /// assert_eq!(Artifact::open(&path).unwrap(), artifact);
+    /// # std::fs::remove_file(path).unwrap();
+    /// ```
+    pub fn save(&self, path: &Path) -> Result<(), ModelError> {
         let wrong = |what: String| ModelError::new(format!("{}: {what}", path.display()));
         let json = serde_json::to_vec(self).map_err(|e| wrong(e.to_string()))?;
         let beside = path.with_extension(format!("{}.part", std::process::id()));
@@ -147,6 +165,18 @@ impl Artifact {
     ///
     /// # Errors
     /// What is wrong with it, first thing found.
+    ///
+    /// ```
+    /// use tollgate::Artifact;
+    /// let text = br#"{"format": 1, "name": "flat", "calibration": null, "inputs": [{"name": "a", "expression": "1"}],
+    ///     "form": {"trees": {"width": "f64", "combine": "mean",
+    ///         "trees": [{"nodes": [{"Leaf": {"value": 0.5, "cover": 1.0}}]}]}},
+    ///     "samples": [{"row": [null], "margin": 0.5}]}"#;
+    /// let mut artifact = Artifact::read(text).unwrap();
+    /// assert_eq!(artifact.compile().unwrap().margin(&[7.0]), 0.5);
+    /// artifact.samples[0].margin = 0.25;
+    /// assert_eq!(artifact.compile().unwrap_err().to_string(), "sample row 0 gives 0.5, and 0.25 is expected");
+    /// ```
     pub fn compile(&self) -> Result<Box<dyn Model>, ModelError> {
         let inputs = self.inputs.len();
         if self.format != FORMAT {

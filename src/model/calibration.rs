@@ -43,7 +43,8 @@ impl Calibration {
                 match (above.checked_sub(1), probabilities.get(above)) {
                     (Some(below), Some(&high)) => {
                         let (low, from, to) = (probabilities[below], margins[below], margins[above]);
-                        low + (high - low) * (margin - from) / (to - from)
+                        // Rounding must not lift a point above its right neighbour.
+                        (low + (high - low) * ((margin - from) / (to - from))).min(high)
                     }
                     (None, high) => high.copied().unwrap_or(0.0),
                     (Some(below), None) => probabilities.get(below).copied().unwrap_or(0.0),

@@ -10,6 +10,9 @@ pub const MODEL_NODES_MAX: usize = 8_000_000;
 /// Most splits between a root and a leaf.
 pub const MODEL_DEPTH_MAX: usize = 256;
 
+/// Furthest from 0 that a sum of leaves can come; far beyond every log-odds, far below what `f32` holds.
+const MARGIN_MAX: f64 = 1e30;
+
 fn refuse<T>(reason: String) -> Result<T, ModelError> {
     Err(ModelError::new(reason))
 }
@@ -32,7 +35,27 @@ pub(super) fn check_trees(trees: &Trees, inputs: usize) -> Result<(), ModelError
         }
         _ => {}
     }
-    trees.trees.iter().enumerate().try_for_each(|(t, tree)| check_tree(t, tree, inputs))
+    let base = if let Combine::LogOdds { base } = trees.combine { base.abs() } else { 0.0 };
+    let mut most = base;
+    for (t, tree) in trees.trees.iter().enumerate() {
+        check_tree(t, tree, inputs)?;
+        let leaves = || {
+            tree.nodes
+                .iter()
+                .filter_map(|n| if let Node::Leaf { value, .. } = n { Some(*value) } else { None })
+        };
+        most += leaves().fold(0.0, |most: f64, value| most.max(value.abs()));
+        if most > MARGIN_MAX {
+            return refuse(format!(
+                "tree {t}: the leaves up to here can sum to {most}, and {MARGIN_MAX} is the most"
+            ));
+        }
+        let negative = |node: &Node| matches!(node, Node::Leaf { value, .. } | Node::Split { value, .. } if *value < 0.0);
+        if matches!(trees.combine, Combine::Isolation { .. }) && tree.nodes.iter().any(negative) {
+            return refuse(format!("tree {t}: a path length below 0"));
+        }
+    }
+    Ok(())
 }
 
 fn check_tree(t: usize, tree: &Tree, inputs: usize) -> Result<(), ModelError> {
@@ -81,7 +104,8 @@ pub(super) fn check_logistic(model: &Logistic, inputs: usize) -> Result<(), Mode
     if columns.iter().any(|column| column.len() != inputs) {
         return refuse(format!("weights, means and scales must be {inputs} each, one for each input"));
     }
-    let finite = columns.iter().all(|column| column.iter().all(|x| x.is_finite()));
+    // Means are compared with `f32` inputs, so a wider one means nothing.
+    let finite = columns.iter().all(|column| column.iter().all(|x| (*x as f32).is_finite()));
     if !finite || !model.intercept.is_finite() || model.scales.iter().any(|x| *x <= 0.0) {
         return refuse("a weight, mean or scale is not finite, or a scale not above 0".into());
     }
@@ -102,6 +126,8 @@ pub(super) fn check_calibration(calibration: &Calibration) -> Result<(), ModelEr
                 return refuse("calibration: one probability for each margin is needed".into());
             }
             let finite = margins.iter().all(|m| m.is_finite());
+            // Between the outermost margins a difference must stay finite too.
+            let finite = finite && (margins[margins.len() - 1] - margins[0]).is_finite();
             if !finite || !margins.is_sorted_by(|a, b| a < b) {
                 return refuse("calibration: margins must be finite and rise".into());
             }

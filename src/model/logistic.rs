@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Model;
 
+/// Furthest from 0 that a term comes, in log-odds: a thousandth of it is certainty, and sums stay finite.
+const TERM_MAX: f64 = 1e6;
+
 /// `intercept + sum of weight * (x - mean) / scale`: log-odds. An absent input counts as its mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Logistic {
@@ -21,7 +24,11 @@ impl Logistic {
     fn terms<'a>(&'a self, row: &'a [f32]) -> impl Iterator<Item = f64> + 'a {
         row.iter().zip(&self.weights).zip(self.means.iter().zip(&self.scales)).map(
             |((x, w), (mean, scale))| {
-                if x.is_nan() { 0.0 } else { w * (f64::from(*x) - mean) / scale }
+                if x.is_nan() {
+                    return 0.0;
+                }
+                let x = f64::from(x.clamp(f32::MIN, f32::MAX));
+                (w * (x - mean) / scale).clamp(-TERM_MAX, TERM_MAX)
             },
         )
     }

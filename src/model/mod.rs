@@ -15,6 +15,9 @@ mod shap;
 pub(crate) mod shipped;
 mod tree;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 use std::fmt;
 
 pub use artifact::{Artifact, Form, Input, MODEL_BYTES_MAX, Sample, TrainingCard};
