@@ -3,7 +3,7 @@
 //! A [`Matrix`] of inputs and a label for each row go into a learner: [`Boost`], [`RandomForest`],
 //! [`LogisticBaseline`] or, without labels, [`IsolationForest`]. [`calibration`] turns margins of later
 //! rows into probabilities. [`History`] gathers the rows from a replay through the engine itself, and
-//! [`train`] makes an artifact of them; [`evaluate`] tells how good one is.
+//! [`train()`] makes an artifact of them; [`evaluate`] tells how good one is.
 
 mod boost;
 mod calibrate;
