@@ -43,6 +43,7 @@ mod describe;
 mod engine;
 mod error;
 mod expr;
+pub mod learn;
 mod list;
 mod model;
 mod money;

@@ -1,0 +1,3 @@
+//! Where do models come from?
+
+pub mod import;
