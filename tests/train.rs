@@ -27,21 +27,24 @@ fn naive_tree(
     let total = sum(rows);
     let mut best: Option<(f64, Vec<usize>, Vec<usize>)> = None;
     if depth > 0 {
-        for input in 0..x[0].len() {
-            for threshold in rows.iter().map(|r| x[*r][input]).filter(|t| !t.is_nan()) {
-                for absent_left in [false, true] {
-                    let goes_left = |r: &usize| {
-                        if x[*r][input].is_nan() { absent_left } else { x[*r][input] <= threshold }
-                    };
-                    let (left, right): (Vec<usize>, Vec<usize>) = rows.iter().partition(|r| goes_left(r));
-                    let (l, r) = (sum(&left), sum(&right));
-                    if l.1 < boost.child_weight_min || r.1 < boost.child_weight_min {
-                        continue;
-                    }
-                    let gain = score(l) + score(r) - score(total);
-                    if gain > boost.gain_min && best.as_ref().is_none_or(|b| gain > b.0 + 1e-9) {
-                        best = Some((gain, left, right));
-                    }
+        let mut thresholds: Vec<(usize, f32)> = rows
+            .iter()
+            .flat_map(|r| x[*r].iter().copied().enumerate())
+            .filter(|(_, t)| !t.is_nan())
+            .collect();
+        thresholds.sort_by_key(|(input, _)| *input);
+        for (input, threshold) in thresholds {
+            for absent_left in [false, true] {
+                let goes_left =
+                    |r: &usize| if x[*r][input].is_nan() { absent_left } else { x[*r][input] <= threshold };
+                let (left, right): (Vec<usize>, Vec<usize>) = rows.iter().partition(|r| goes_left(r));
+                let (l, r) = (sum(&left), sum(&right));
+                if l.1 < boost.child_weight_min || r.1 < boost.child_weight_min {
+                    continue;
+                }
+                let gain = score(l) + score(r) - score(total);
+                if gain > boost.gain_min && best.as_ref().is_none_or(|b| gain > b.0 + 1e-9) {
+                    best = Some((gain, left, right));
                 }
             }
         }

@@ -5,6 +5,7 @@ mod completions;
 mod evaluate;
 mod explain;
 mod features;
+mod import;
 mod open;
 mod score;
 mod simulate;
@@ -58,6 +59,7 @@ enum Command {
     Test(test::Args),
     Train(Box<train::Args>),
     Explain(explain::Args),
+    Import(import::Args),
     Simulate(simulate::Args),
     Completions(completions::Args),
 }
@@ -74,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(args),
         Command::Train(args) => train::run(*args),
         Command::Explain(args) => explain::run(args),
+        Command::Import(args) => import::run(args),
         Command::Simulate(args) => simulate::run(args),
         Command::Completions(args) => completions::run(&args),
     };

@@ -11,6 +11,7 @@ pub(crate) mod cases;
 pub mod evaluate;
 mod forest;
 mod history;
+pub mod import;
 mod isolation;
 pub(crate) mod known;
 mod logistic;

@@ -211,7 +211,7 @@ fn below(threshold: f64) -> f32 {
 }
 
 /// Average path length of an unsuccessful search among `n` (Liu 2008, equation 1).
-fn expected_depth(n: f64) -> f64 {
+pub(crate) fn expected_depth(n: f64) -> f64 {
     if n <= 1.0 {
         0.0
     } else if n <= 2.0 {

@@ -23,6 +23,7 @@ use std::fmt;
 pub use artifact::{Artifact, Form, Input, MODEL_BYTES_MAX, Sample, TrainingCard};
 pub use calibration::Calibration;
 pub use check::{MODEL_DEPTH_MAX, MODEL_NODES_MAX, MODEL_TREES_MAX};
+pub(crate) use forest::expected_depth;
 pub use logistic::Logistic;
 pub use scale::score_of;
 pub(crate) use served::{Role, Served};
