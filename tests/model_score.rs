@@ -2,7 +2,7 @@
 
 mod support;
 
-use tollgate::{Decision, Degraded, Engine, Options, Outcome, Pipeline, score_of};
+use tollgate::{Decision, Engine, Options, Outcome, Pipeline, score_of};
 
 use support::{ARTIFACT, Folder, logistic, payments, trees};
 
@@ -137,22 +137,13 @@ fn a_challenger_is_recorded_and_decides_nothing() {
 }
 
 #[test]
-fn a_model_without_a_number_is_said_and_rules_decide_alone() {
-    // Weights whose terms are infinities of both signs.
-    let broken = ARTIFACT.replace("FORM", r#"{"logistic":{"intercept":0.0,"weights":[1e308,-1e308],"means":[-1e30,-1e30],"scales":[1e-30,1e-30]}}"#);
+fn a_model_that_could_answer_no_number_is_refused() {
+    // Weights whose terms would be infinities of both signs.
+    let broken = ARTIFACT.replace("FORM", r#"{"logistic":{"intercept":0.0,"weights":[1e308,-1e308],"means":[-1e300,-1e300],"scales":[1e-30,1e-30]}}"#);
     let broken = broken.replace("CALIBRATION", r#"{"platt":{"slope":1.0,"intercept":0.0}}"#);
-    let rules = rule("always", "amount > 0", "weight = 320");
-    let folder = Folder::new(&[("a.toml", &rules), ("policy.toml", POLICY), ("models/first.json", &broken)]);
-    let (_, _, decisions) = decide(&folder, 50);
-    // A payment without a card has no infinity of the other sign.
-    let odd: Vec<_> = decisions.iter().filter(|d| d.degraded.contains(Degraded::NO_MODEL)).collect();
-    assert!(odd.len() > 10);
-    for decision in odd {
-        assert_eq!((decision.probability, decision.score), (None, 320));
-        assert_eq!(decision.outcome, Outcome::Challenge);
-        assert!(decision.contributions.is_empty());
-        assert_eq!(decision.degraded.names().last(), Some("no_model"));
-    }
+    let folder = Folder::new(&[("policy.toml", POLICY), ("models/first.json", &broken)]);
+    let error = folder.open().unwrap_err().to_string();
+    assert!(error.contains("models/first.json") && error.contains("mean"), "{error}");
 }
 
 /// Shapley values of a weighted sum are its terms, and with what is expected they are the margin.

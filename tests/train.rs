@@ -274,6 +274,7 @@ fn what_cannot_be_learnt_from_is_refused_and_leaves_the_old_model() {
     std::fs::write(dir.path().join("hasty.toml"), "[inputs]\nx = 'count(card, 1d, disputed)'\n").unwrap();
     std::fs::write(dir.path().join("bad.toml"), "[inputs]\nx = { expression = 'amuont' }\n").unwrap();
     std::fs::write(dir.path().join("form.toml"), "[inputs]\nx = 7\n").unwrap();
+    std::fs::write(dir.path().join("plain.toml"), "[inputs]\nx = 'amount'\n").unwrap();
     std::fs::write(dir.path().join("alike.toml"), "[inputs]\nx = '1 + 1'\n").unwrap();
     let now = "id,at,amount,currency,card,status\np1,2026-01-01T00:00:00Z,1.00,USD,c1,disputed\n\
                p2,2026-01-01T00:00:01Z,1.00,USD,c1,\n";
@@ -295,7 +296,7 @@ fn what_cannot_be_learnt_from_is_refused_and_leaves_the_old_model() {
         (&["inputs.toml", "--label", "fraud", "--depth", "17", "history.csv"], "depth"),
         (&["inputs.toml", "--label", "fraud", "--later", "1", "history.csv"], "later share"),
         (&["inputs.toml", "--train", "..2026-01-31", "--test", "2026-02-03..", "history.csv"], "--delay"),
-        (&["inputs.toml", "--maturity", "90d", "now.csv"], "every row is a fraud"),
+        (&["plain.toml", "--maturity", "90d", "now.csv"], "every row is a fraud"),
     ] {
         let done = tollgate(dir.path(), &[&base[..], args].concat());
         let said = String::from_utf8_lossy(&done.stderr).into_owned();
