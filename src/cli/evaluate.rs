@@ -18,6 +18,7 @@ use crate::model::{Artifact, score_of};
 use crate::payment::Payment;
 use crate::pipeline::{Options, Pipeline};
 use crate::report::evaluation::{EvaluationReport, Fold, Importance, LeftOut, Scale, date};
+use crate::report::html::page;
 use crate::report::output::{Destination, Output};
 use crate::schema::{FieldId, Kind, Schema};
 use crate::stage::Thresholds;
@@ -107,6 +108,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
 
+    /// Write the evaluation as one page of HTML that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
     #[command(flatten)]
     run: RunArgs,
 }
@@ -137,6 +142,9 @@ pub(super) fn run(args: Args) -> Result<u8, Error> {
     let Both { collector, output } = sink;
     output.finish()?;
     let report = report(&args, artifact.as_ref(), &collector.finish()?, &thresholds)?;
+    if let Some(path) = &args.html {
+        std::fs::write(path, page(&report)).map_err(|e| Error::io(path, e))?;
+    }
     if args.run.json {
         print_json(&report)?;
     } else {
