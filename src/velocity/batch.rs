@@ -13,9 +13,12 @@ use super::store::{Head, Op, Velocity};
 use super::table::{Key, Table};
 use super::window::Moment;
 
+/// Asks for memory that an entity's key will need.
+type Expect = fn(&Table, Key);
+
 /// How many payments ahead of the one it works on a worker asks for memory: index entries, then blocks,
 /// then their newest events.
-const AHEAD: [(usize, fn(&Table, Key)); 3] =
+const AHEAD: [(usize, Expect); 3] =
     [(9, Table::expect_index), (6, Table::expect_block), (3, Table::expect_events)];
 
 /// What is known of the ops before any shard is read.
