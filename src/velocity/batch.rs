@@ -13,7 +13,7 @@ use super::store::{Head, Op, Velocity};
 use super::table::{Key, Table};
 use super::window::Moment;
 
-/// Asks for a part of what is known of a key.
+/// Asks for memory that an entity's key will need.
 type Expect = fn(&Table, Key);
 
 /// How many payments ahead of the one it works on a worker asks for memory: index entries, then blocks,
