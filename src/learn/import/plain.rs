@@ -97,7 +97,8 @@ fn lengths(tree: &mut Tree) {
                 let below = depths[at] + 1.0;
                 (depths[*left as usize], depths[*right as usize]) = (below, below);
             }
-            Node::Leaf { value, .. } => *value = depths[at] + expected_depth(*value),
+            // Nodes of the path, rows left, less one: rounded where scikit-learn rounds.
+            Node::Leaf { value, .. } => *value = depths[at] + 1.0 + expected_depth(*value) - 1.0,
         }
     }
     weigh(&mut tree.nodes);
