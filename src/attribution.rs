@@ -8,6 +8,18 @@ use crate::model::{Role, Served};
 use crate::pipeline::Pipeline;
 
 /// An input of the champion that raised the score.
+///
+/// ```
+/// use tollgate::ModelReason;
+/// let reason = ModelReason {
+///     code: "NEW_DEVICE".into(),
+///     input: "device_age".into(),
+///     expression: "since(device)".into(),
+///     value: None,
+///     share: 0.7,
+/// };
+/// assert!(reason.share > 0.0 && reason.value.is_none()); // absent, and a risk for that
+/// ```
 #[derive(Debug, Clone, Serialize, PartialEq)]
 pub struct ModelReason {
     /// Its machine code.
@@ -46,6 +58,14 @@ fn show(value: f32) -> Option<String> {
 }
 
 /// Where the champion's margin comes from, exactly: the Shapley values of its inputs.
+///
+/// ```
+/// use tollgate::{Attribution, InputValue};
+/// let input = InputValue { input: "n".into(), expression: "count(card, 1h)".into(), value: Some("3".into()), shapley: 0.5 };
+/// let whole = Attribution { model: "m".into(), expected: -2.0, margin: -1.5, inputs: vec![input] };
+/// assert_eq!(whole.margin, whole.expected + whole.inputs[0].shapley);
+/// assert!(whole.to_string().contains("n = 3  [count(card, 1h)]"));
+/// ```
 #[derive(Debug, Clone, Serialize, PartialEq)]
 pub struct Attribution {
     /// The model's name.
@@ -59,6 +79,17 @@ pub struct Attribution {
 }
 
 /// One input of an [`Attribution`].
+///
+/// ```
+/// use tollgate::InputValue;
+/// let input = InputValue {
+///     input: "amount".into(),
+///     expression: "amount".into(),
+///     value: Some("12.5".into()),
+///     shapley: -0.25,
+/// };
+/// assert!(input.shapley < 0.0); // it lowered the margin
+/// ```
 #[derive(Debug, Clone, Serialize, PartialEq)]
 pub struct InputValue {
     /// Its name.

@@ -19,6 +19,10 @@ use crate::schema::{FieldId, Kind, Value};
 use crate::velocity::Function;
 
 /// Most values of one number that are tried: about 10 ms a number.
+///
+/// ```
+/// assert_eq!(tollgate::COUNTERFACTUAL_TRIES_MAX, 2048);
+/// ```
 pub const COUNTERFACTUAL_TRIES_MAX: usize = 2048;
 
 /// Shares of a number's own value that are tried besides the values that rules and trees name.
@@ -32,6 +36,12 @@ const WHOLE_NEAR: i32 = 32;
 const HALVINGS: u32 = 24;
 
 /// The smallest change of one number that would have brought an approval.
+///
+/// ```
+/// use tollgate::Counterfactual;
+/// let change = Counterfactual { what: "count(card, 1h)".into(), relation: "<=", needed: 3.0, now: 7.0 };
+/// assert_eq!(change.to_string(), "would be approved if `count(card, 1h)` were <= 3 (now 7)");
+/// ```
 #[derive(Debug, Clone, Serialize, PartialEq)]
 pub struct Counterfactual {
     /// The field or velocity value, as rules write it.

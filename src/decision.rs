@@ -5,10 +5,33 @@ use std::fmt;
 use arrayvec::ArrayVec;
 
 /// Most rules of one pipeline, shadow rules included: a decision holds one bit for each.
+///
+/// ```
+/// use tollgate::{RULES_MAX, RuleSet};
+/// let mut set = RuleSet::EMPTY;
+/// set.insert(RULES_MAX); // one past the last: no rule
+/// assert!(set.is_empty());
+/// ```
 pub const RULES_MAX: usize = 1024;
 /// Most velocity values a decision keeps of those its matching rules read.
+///
+/// ```
+/// let pipeline = tollgate::Pipeline::shipped()?;
+/// let engine = tollgate::Engine::new(pipeline);
+/// let payment = tollgate::Payment::new(engine.pipeline().schema());
+/// assert_eq!(engine.score(&payment).seen.capacity(), tollgate::VALUES_MAX);
+/// # Ok::<(), tollgate::Error>(())
+/// ```
 pub const VALUES_MAX: usize = 24;
 /// Most model inputs a decision keeps of those that raised the score.
+///
+/// ```
+/// let pipeline = tollgate::Pipeline::shipped()?;
+/// let engine = tollgate::Engine::new(pipeline);
+/// let payment = tollgate::Payment::new(engine.pipeline().schema());
+/// assert_eq!(engine.score(&payment).contributions.capacity(), tollgate::CONTRIBUTIONS_MAX);
+/// # Ok::<(), tollgate::Error>(())
+/// ```
 pub const CONTRIBUTIONS_MAX: usize = 5;
 
 /// What becomes of the payment, from mildest to hardest.
@@ -114,6 +137,11 @@ impl std::ops::BitOrAssign for Degraded {
 }
 
 /// The first 128 bits of the SHA-256 of everything a pipeline was built from.
+///
+/// ```
+/// use tollgate::Digest;
+/// assert_eq!(Digest([0xab; 16]).to_string(), "ab".repeat(16));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Digest(pub [u8; 16]);
 
@@ -130,6 +158,15 @@ impl fmt::Debug for Digest {
 }
 
 /// A set of rules, by their index in the pipeline.
+///
+/// ```
+/// use tollgate::RuleSet;
+/// let mut set = RuleSet::EMPTY;
+/// set.insert(64);
+/// set.insert(3);
+/// assert_eq!(set.iter().collect::<Vec<_>>(), [3, 64]);
+/// assert!(set.contains(64) && set.len() == 2 && !set.is_empty());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RuleSet([u64; RULES_MAX / 64]);
 
@@ -169,6 +206,12 @@ impl RuleSet {
 }
 
 /// A velocity value that a matching rule read.
+///
+/// ```
+/// use tollgate::Seen;
+/// let absent = Seen { aggregate: 0, value: f64::NAN };
+/// assert!(absent.value.is_nan());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Seen {
     /// Index of the aggregate in the pipeline.
@@ -178,6 +221,12 @@ pub struct Seen {
 }
 
 /// How much an input of the champion raised the score.
+///
+/// ```
+/// use tollgate::Contribution;
+/// let raised = Contribution { input: 2, value: f32::NAN, share: 0.4 };
+/// assert!(raised.value.is_nan() && raised.share > 0.0); // absent, and a risk for that
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Contribution {
     /// Index of the input in the model.
@@ -189,6 +238,12 @@ pub struct Contribution {
 }
 
 /// What the challenger would have made of the payment.
+///
+/// ```
+/// use tollgate::{Challenged, Outcome};
+/// let other = Challenged { probability: 0.9, score: 870, outcome: Outcome::Decline };
+/// assert!(other.outcome > Outcome::Review);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Challenged {
     /// Its probability of fraud.
@@ -201,6 +256,18 @@ pub struct Challenged {
 
 /// The answer for one payment. Rules and aggregates are indices of the pipeline that `digest`
 /// names; `Pipeline::describe` turns them into words.
+///
+/// ```
+/// use tollgate::{Engine, Payment, Pipeline, Value, field};
+/// let engine = Engine::new(Pipeline::shipped()?);
+/// let schema = engine.pipeline().schema().clone();
+/// let mut payment = Payment::new(&schema);
+/// payment.set(&schema, field::ID, Value::Token("p1")).unwrap();
+/// let decision = engine.score(&payment);
+/// assert!(decision.score <= tollgate::SCORE_MAX);
+/// assert_eq!(decision.digest, engine.pipeline().digest());
+/// # Ok::<(), tollgate::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
     /// What becomes of the payment.

@@ -11,6 +11,18 @@ use crate::payment::Payment;
 use crate::pipeline::Pipeline;
 
 /// A decision with its rules, reasons and the values they read, as text.
+///
+/// ```
+/// use tollgate::{Engine, Payment, Pipeline, Value, field};
+/// let engine = Engine::new(Pipeline::shipped()?);
+/// let schema = engine.pipeline().schema().clone();
+/// let mut payment = Payment::new(&schema);
+/// payment.set(&schema, field::ID, Value::Token("p1")).unwrap();
+/// let decision = engine.score(&payment);
+/// let words = engine.describe(&payment, &decision).unwrap();
+/// assert_eq!((words.id.as_str(), words.outcome), ("p1", decision.outcome.name()));
+/// # Ok::<(), tollgate::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, PartialEq)]
 pub struct Description {
     /// The payment's id.
@@ -42,6 +54,12 @@ pub struct Description {
 }
 
 /// What the challenger would have made of a payment.
+///
+/// ```
+/// use tollgate::ChallengerAnswer;
+/// let answer = ChallengerAnswer { outcome: "review", score: 600, probability: 0.02 };
+/// assert!(answer.score <= tollgate::SCORE_MAX);
+/// ```
 #[derive(Debug, Clone, Serialize, PartialEq)]
 pub struct ChallengerAnswer {
     /// The outcome's name.
@@ -53,6 +71,13 @@ pub struct ChallengerAnswer {
 }
 
 /// A rule that matched, and why.
+///
+/// ```
+/// use tollgate::Reason;
+/// let values = vec![("count(card, 1h)".to_owned(), None)]; // absent
+/// let reason = Reason { rule: "r".into(), code: "FAST".into(), text: String::new(), effect: "review".into(), values };
+/// assert!(reason.values[0].1.is_none());
+/// ```
 #[derive(Debug, Clone, Serialize, PartialEq)]
 pub struct Reason {
     /// The rule's id.
@@ -200,6 +225,18 @@ impl fmt::Display for Description {
 }
 
 /// The truth of every rule for one payment, and the value of everything they read.
+///
+/// ```
+/// use tollgate::{Engine, Payment, Pipeline, Value, field};
+/// let engine = Engine::new(Pipeline::shipped()?);
+/// let schema = engine.pipeline().schema().clone();
+/// let mut payment = Payment::new(&schema);
+/// payment.set(&schema, field::ID, Value::Token("p1")).unwrap();
+/// let all = engine.explain(&payment);
+/// assert_eq!(all.rules.len(), engine.pipeline().rules().len());
+/// assert!(all.fields.contains(&("id".into(), "p1".into())));
+/// # Ok::<(), tollgate::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, PartialEq)]
 pub struct Explanation {
     /// The decision in words.
@@ -218,6 +255,17 @@ pub struct Explanation {
 }
 
 /// What one rule's condition came to.
+///
+/// ```
+/// use tollgate::{Engine, Payment, Pipeline, Value, field};
+/// let engine = Engine::new(Pipeline::shipped()?);
+/// let schema = engine.pipeline().schema().clone();
+/// let mut payment = Payment::new(&schema);
+/// payment.set(&schema, field::ID, Value::Token("p1")).unwrap();
+/// let all = engine.explain(&payment);
+/// assert!(all.rules.iter().any(|truth| truth.holds == None)); // they read what the payment has not
+/// # Ok::<(), tollgate::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, PartialEq)]
 pub struct Truth {
     /// The rule's id.

@@ -230,6 +230,18 @@ impl Engine {
 }
 
 /// One thing that happened, in the order it became known.
+///
+/// ```
+/// use tollgate::{Engine, Payment, Pipeline, Value, field};
+/// let engine = Engine::new(Pipeline::shipped()?);
+/// let schema = engine.pipeline().schema().clone();
+/// let mut payment = Payment::new(&schema);
+/// payment.set(&schema, field::ID, Value::Token("p1")).unwrap();
+/// use tollgate::{Event, Status};
+/// let history = [Event::Score(&payment), Event::Settle(&payment, Status::Disputed)];
+/// assert!(matches!(history[1], Event::Settle(_, Status::Disputed)));
+/// # Ok::<(), tollgate::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
     /// A payment to be scored.

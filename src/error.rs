@@ -174,6 +174,12 @@ impl fmt::Display for Diagnostic {
 }
 
 /// What sort of thing an [`Error`] is about; the command line turns it into the exit code.
+///
+/// ```
+/// use tollgate::{ErrorKind, Pipeline};
+/// let error = Pipeline::open("no/such/folder").err().unwrap();
+/// assert_ne!(error.kind(), ErrorKind::TooManyRejects);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// Rules, schema, lists or settings are wrong.

@@ -8,6 +8,13 @@ use serde::Deserialize;
 
 /// The largest amount that is accepted, in minor units: 2^53 - 1, so that an amount's major units
 /// are always the nearest `f64` to the exact decimal and comparisons in rules are exact.
+///
+/// ```
+/// use tollgate::{AMOUNT_MINOR_MAX, Currency, Money};
+/// let yen = Currency::parse("JPY").unwrap();
+/// assert!(Money::parse(&AMOUNT_MINOR_MAX.to_string(), yen).is_ok());
+/// assert!(Money::parse(&(AMOUNT_MINOR_MAX + 1).to_string(), yen).is_err());
+/// ```
 pub const AMOUNT_MINOR_MAX: i64 = (1 << 53) - 1;
 
 /// An ISO 4217 currency that has minor units (0, 2, 3 or 4 decimals).
@@ -80,6 +87,11 @@ impl fmt::Debug for Currency {
 }
 
 /// Why a text is not an amount of money.
+///
+/// ```
+/// use tollgate::{AmountError, Currency, Money};
+/// assert_eq!(Money::parse("1.5", Currency::parse("JPY").unwrap()), Err(AmountError::TooPrecise));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AmountError {
     /// Not a decimal number.

@@ -9,6 +9,10 @@ use crate::time::Timestamp;
 use crate::token::next_pan;
 
 /// Most items an order may list.
+///
+/// ```
+/// assert_eq!(tollgate::ITEMS_MAX, 256);
+/// ```
 pub const ITEMS_MAX: usize = 256;
 
 /// Sixteen bytes whose meaning the field's kind tells: a number's bits; minor units and currency;
@@ -23,6 +27,12 @@ struct Slot {
 const _: () = assert!(size_of::<Slot>() == 16);
 
 /// One thing bought.
+///
+/// ```
+/// let mut item = tollgate::Item::default();
+/// item.quantity = Some(2.0);
+/// assert!(item.price.is_none()); // not said
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Item {
     sku: Option<Slot>,
@@ -59,6 +69,13 @@ pub struct Payment {
 }
 
 /// Why a value can't be a field's.
+///
+/// ```
+/// use tollgate::{FieldError, Payment, Schema, Value, field};
+/// let schema = Schema::standard();
+/// let wrong = Payment::new(&schema).set(&schema, field::IP_LAT, Value::Number(f64::NAN));
+/// assert_eq!(wrong, Err(FieldError::NotFinite));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldError {
     /// The value is of another kind than the field.

@@ -13,11 +13,27 @@ use crate::time::Timestamp;
 use crate::token::TokenKey;
 
 /// Most fields a schema may have: a payment's presence mask is one `u128`.
+///
+/// ```
+/// assert!(tollgate::Schema::standard().fields().len() <= tollgate::FIELDS_MAX);
+/// ```
 pub const FIELDS_MAX: usize = 128;
 /// Most bytes one text value may have; longer values are refused, not cut.
+///
+/// ```
+/// use tollgate::{FieldError, Payment, Schema, TEXT_BYTES_MAX, Value, field};
+/// let schema = Schema::standard();
+/// let text = "x".repeat(TEXT_BYTES_MAX + 1);
+/// let set = Payment::new(&schema).set(&schema, field::USER_AGENT, Value::Text(&text));
+/// assert_eq!(set, Err(FieldError::TooLong));
+/// ```
 pub const TEXT_BYTES_MAX: usize = 4096;
 
 /// What a field's values are. Expressions are typed by these.
+///
+/// ```
+/// assert_eq!(tollgate::Kind::Money.to_string(), "money");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -55,6 +71,10 @@ impl fmt::Display for Kind {
 }
 
 /// A field's slot number in every payment of its schema.
+///
+/// ```
+/// assert_eq!(tollgate::field::ID.index(), 0);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldId(pub(crate) u16);
 
@@ -66,6 +86,13 @@ impl FieldId {
 }
 
 /// One field.
+///
+/// ```
+/// use tollgate::{Kind, Schema, field};
+/// let schema = Schema::standard();
+/// let card = schema.field(field::CARD);
+/// assert!(card.name == "card" && card.kind == Kind::Token && card.entity);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
     /// The name rules use.
@@ -81,6 +108,11 @@ pub struct Field {
 }
 
 /// How one column of a foreign file becomes a field.
+///
+/// ```
+/// let column = tollgate::Column { minor: true, ..Default::default() };
+/// assert!(column.values.is_empty());
+/// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Column {
     /// Texts that stand for others (`"1" = "disputed"`); `""` stands for absent.
@@ -92,6 +124,11 @@ pub struct Column {
 macro_rules! standard_fields {
     ($($constant:ident $name:literal $kind:ident $entity:literal $outcome:literal $about:literal;)*) => {
         /// The slots of the standard fields, the same in every schema.
+        ///
+        /// ```
+        /// use tollgate::{Schema, field};
+        /// assert_eq!(Schema::standard().find("amount"), Some(field::AMOUNT));
+        /// ```
         pub mod field {
             use super::FieldId;
             #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
@@ -156,6 +193,10 @@ standard_fields! {
 }
 
 /// The fields of an item of the order, in slot order.
+///
+/// ```
+/// assert_eq!(tollgate::ITEM_FIELDS[0], ("sku", tollgate::Kind::Token));
+/// ```
 pub const ITEM_FIELDS: [(&str, Kind); 4] =
     [("sku", Kind::Token), ("category", Kind::Text), ("quantity", Kind::Number), ("price", Kind::Number)];
 
@@ -557,6 +598,11 @@ impl fmt::Display for Country {
 }
 
 /// What a payment's field holds.
+///
+/// ```
+/// use tollgate::{Kind, Value};
+/// assert_eq!(Value::Bool(true).kind(), Kind::Bool);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value<'a> {
     /// See [`Kind::Number`].

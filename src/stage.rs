@@ -5,6 +5,10 @@ use crate::expr::Facts;
 use crate::velocity::Status;
 
 /// Whether the stages after this one are asked too.
+///
+/// ```
+/// assert_ne!(tollgate::Flow::Continue, tollgate::Flow::Stop);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
     /// They are.
@@ -14,6 +18,12 @@ pub enum Flow {
 }
 
 /// What a matching rule asks for, in order of precedence.
+///
+/// ```
+/// use tollgate::Effect;
+/// assert!(Effect::Hard < Effect::Allow); // what comes first wins
+/// assert_eq!(Effect::Points(-20).to_string(), "-20");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Effect {
     /// Decline, whatever else matches: for sanctions and lists of the proven.
@@ -99,9 +109,30 @@ impl Thresholds {
 }
 
 /// The highest score.
+///
+/// ```
+/// assert_eq!(tollgate::SCORE_MAX, 1000);
+/// ```
 pub const SCORE_MAX: u16 = 1000;
 
 /// What the stages have found about one payment so far. It only grows.
+///
+/// ```
+/// use tollgate::{Assessment, Effect, Facts, Flow, Stage};
+/// struct Careful;
+/// impl Stage for Careful {
+///     fn name(&self) -> &str {
+///         "careful"
+///     }
+///     fn assess(&self, _: Facts<'_>, assessment: &mut Assessment) -> Flow {
+///         if assessment.score() > 500 {
+///             assessment.raise(Effect::Review);
+///         }
+///         Flow::Continue
+///     }
+/// }
+/// assert_eq!(Careful.name(), "careful");
+/// ```
 #[derive(Debug, Clone)]
 pub struct Assessment {
     matched: RuleSet,
@@ -182,6 +213,11 @@ impl Assessment {
 }
 
 /// What became of a payment, told to the stages on the way out.
+///
+/// ```
+/// use tollgate::{Settlement, Status};
+/// assert_eq!(Settlement { status: Status::Disputed }.status.name(), "disputed");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settlement {
     /// What became of it.
@@ -192,6 +228,25 @@ pub struct Settlement {
 ///
 /// Rules, scopes and models are stages; a service adds its own with [`stage`] or with a type that
 /// implements this.
+///
+/// ```
+/// use tollgate::{Assessment, Effect, Facts, Flow, Stage};
+/// struct Careful;
+/// impl Stage for Careful {
+///     fn name(&self) -> &str {
+///         "careful"
+///     }
+///     fn assess(&self, _: Facts<'_>, assessment: &mut Assessment) -> Flow {
+///         if assessment.score() > 500 {
+///             assessment.raise(Effect::Review);
+///         }
+///         Flow::Continue
+///     }
+/// }
+/// let pipeline = tollgate::Pipeline::shipped()?.then(Careful);
+/// assert!(pipeline.rules().len() >= 40);
+/// # Ok::<(), tollgate::Error>(())
+/// ```
 pub trait Stage: Send + Sync {
     /// The stage's name; also the reason code of what it raises by itself, in capitals.
     fn name(&self) -> &str;

@@ -13,10 +13,24 @@ use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Digits of the shortest PAN (ISO/IEC 7812 allows fewer, no scheme in use issues them).
+///
+/// ```
+/// assert!(!tollgate::contains_pan(&"0".repeat(tollgate::PAN_DIGITS_MIN - 1)));
+/// ```
 pub const PAN_DIGITS_MIN: usize = 12;
 /// Digits of the longest PAN (ISO/IEC 7812-1).
+///
+/// ```
+/// assert_eq!(tollgate::PAN_DIGITS_MAX, 19);
+/// ```
 pub const PAN_DIGITS_MAX: usize = 19;
 /// Bytes of the shortest key that is accepted: the strength of the hash's 256 bits.
+///
+/// ```
+/// use tollgate::{KEY_BYTES_MIN, TokenKey};
+/// assert!(TokenKey::new("k1", &[7; KEY_BYTES_MIN]).is_ok());
+/// assert!(TokenKey::new("k1", &[7; KEY_BYTES_MIN - 1]).is_err());
+/// ```
 pub const KEY_BYTES_MIN: usize = 32;
 
 /// The secret that card numbers are tokenised with. Its `Debug` shows
@@ -39,6 +53,12 @@ pub struct TokenKey {
 }
 
 /// What may be kept of a card number.
+///
+/// ```
+/// let key = tollgate::TokenKey::new("k1", &[7; 32]).unwrap();
+/// let token = key.tokenize("4111111111111111").unwrap();
+/// assert_eq!((token.bin(), token.last4()), ("411111", "1111"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CardToken {
     text: String,

@@ -31,6 +31,13 @@ use check::Checker;
 use ir::{Inputs, Node, Num};
 
 /// What an expression is evaluated over.
+///
+/// ```
+/// use tollgate::{Facts, Payment, Schema};
+/// let payment = Payment::new(&Schema::standard());
+/// let facts = Facts::new(&payment, &[3.0]);
+/// assert_eq!(facts.activity, [3.0]);
+/// ```
 #[derive(Clone, Copy)]
 pub struct Facts<'a> {
     /// The payment.

@@ -9,6 +9,17 @@ use crate::schema::Schema;
 use crate::velocity::{Aggregate, FILTERS_MAX, Function, Plan};
 
 /// How large one expression may be.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tollgate::{Currency, ExprLimits, Lists, Rates, Schema, Scope, Test};
+/// let rates = Arc::new(Rates::only(Currency::parse("USD").unwrap()));
+/// let scope = Scope::new(Arc::new(Schema::standard()), Arc::new(Lists::default()), rates);
+/// let mut limits = ExprLimits::default();
+/// limits.bytes = 5;
+/// let mut scope = scope.with_limits(limits);
+/// assert!(Test::compile("is_guest", &mut scope).is_err()); // eight bytes
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -33,6 +44,16 @@ impl Default for Limits {
 
 /// The names that expressions may use; collects what they ask of the past, so that one plan and
 /// one set of `where` conditions serve a whole pipeline.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tollgate::{Currency, Lists, Rates, Schema, Scope, Test};
+/// let rates = Arc::new(Rates::only(Currency::parse("USD").unwrap()));
+/// let mut scope = Scope::new(Arc::new(Schema::standard()), Arc::new(Lists::default()), rates);
+/// Test::compile("count(card, 1h) > 3", &mut scope).unwrap();
+/// Test::compile("count(card, 1h) > 9", &mut scope).unwrap();
+/// assert_eq!(scope.plan().aggregates().len(), 1); // asked twice, kept once
+/// ```
 #[derive(Debug, Clone)]
 pub struct Scope {
     pub(super) schema: Arc<Schema>,

@@ -4,11 +4,26 @@ use crate::error::Error;
 use crate::model::Calibration;
 
 /// Frauds from which on there is evidence for a free form; below, two numbers must do.
+///
+/// ```
+/// assert_eq!(tollgate::ISOTONIC_FRAUDS_MIN, 200);
+/// ```
 pub const ISOTONIC_FRAUDS_MIN: usize = 200;
 /// Most points of an isotonic calibration; neighbours are joined beyond it.
+///
+/// ```
+/// assert_eq!(tollgate::ISOTONIC_POINTS_MAX, 256);
+/// ```
 pub const ISOTONIC_POINTS_MAX: usize = 256;
 
 /// The forms of a calibration.
+///
+/// ```
+/// use tollgate::{Calibration, CalibrationKind, calibration};
+/// let fitted = calibration(&[-1.0, 0.0, 0.5, 1.0], &[false, true, false, true], Some(CalibrationKind::Platt))?;
+/// assert!(matches!(fitted, Calibration::Platt { .. }));
+/// # Ok::<(), tollgate::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CalibrationKind {
     /// Any form that doesn't fall (pool adjacent violators; Barlow 1972, Zadrozny and Elkan 2002).
@@ -179,6 +194,10 @@ const ERROR_BINS: usize = 20;
 
 /// The expected calibration error: the difference of mean probability and share of frauds, averaged over
 /// 20 bins of equally many rows (Naeini 2015, with bins by rank since nearly all probabilities are small).
+///
+/// ```
+/// assert_eq!(tollgate::calibration_error(&[0.0, 1.0], &[false, true]), 0.0);
+/// ```
 pub fn calibration_error(probabilities: &[f64], labels: &[bool]) -> f64 {
     let mut order: Vec<usize> = (0..probabilities.len().min(labels.len())).collect();
     order.sort_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]));

@@ -13,6 +13,11 @@ use super::matrix::{Matrix, check_labels};
 use super::means::fill_means;
 
 /// Most trees of a random forest.
+///
+/// ```
+/// use tollgate::{FOREST_TREES_MAX, RandomForest};
+/// assert!(RandomForest::default().trees <= FOREST_TREES_MAX);
+/// ```
 pub const FOREST_TREES_MAX: usize = 10_000;
 /// Parts of a forest that are grown side by side; a fixed number, so that threads change nothing.
 const PARTS: usize = 8;

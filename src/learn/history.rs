@@ -16,6 +16,11 @@ use crate::velocity::Status;
 use super::matrix::Matrix;
 
 /// What says that a payment was fraud.
+///
+/// ```
+/// use tollgate::{Labels, field};
+/// assert_ne!(Labels::Field(field::FRAUD), Labels::Unlabelled);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Labels {
     /// A settlement as `disputed`; anything else, once it is as old as this, is no fraud. Younger payments
@@ -28,6 +33,13 @@ pub enum Labels {
 }
 
 /// A time from which to before which payments are taken; open where `None`.
+///
+/// ```
+/// use tollgate::{Period, Timestamp};
+/// let day = |text| Timestamp::parse(text).unwrap();
+/// let period = Period { from: Some(day("2026-11-01")), to: Some(day("2026-12-01")) };
+/// assert!(period.holds(day("2026-11-01")) && !period.holds(day("2026-12-01")));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Period {
     /// The first instant.
@@ -44,6 +56,15 @@ impl Period {
 }
 
 /// Rows to learn from, in order of time.
+///
+/// ```
+/// use tollgate::{Matrix, Rows, Timestamp};
+/// let mut matrix = Matrix::new(1)?;
+/// matrix.push(&[1.0])?;
+/// let rows = Rows { matrix, labels: vec![true], at: vec![Timestamp::parse("2026-11-23").unwrap()] };
+/// assert_eq!(rows.frauds(), 1);
+/// # Ok::<(), tollgate::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rows {
     /// The inputs.
@@ -71,6 +92,17 @@ impl Rows {
 }
 
 /// Collects the rows of a replay: the sink of a [`crate::batch::run`] with [`crate::batch::Work::Observe`].
+///
+/// ```
+/// use std::sync::Arc;
+/// use tollgate::{History, Labels, Pipeline, field};
+/// let inputs = Some(("inputs.toml".into(), "[inputs]\nn = \"count(card, 1h)\"".into()));
+/// let options = tollgate::Options { inputs, ..Default::default() };
+/// let pipeline = Arc::new(Pipeline::shipped_with(&options)?);
+/// assert!(History::new(pipeline.clone(), Labels::Field(field::FRAUD), &[]).is_ok());
+/// assert!(History::new(pipeline, Labels::Field(field::IS_GUEST), &[]).is_err()); // inputs may read it
+/// # Ok::<(), tollgate::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct History {
     pipeline: Arc<Pipeline>,

@@ -12,8 +12,18 @@ use super::matrix::Matrix;
 use super::means::fill_means;
 
 /// Most trees of an isolation forest.
+///
+/// ```
+/// use tollgate::{ISOLATION_TREES_MAX, IsolationForest};
+/// assert!(IsolationForest::default().trees <= ISOLATION_TREES_MAX);
+/// ```
 pub const ISOLATION_TREES_MAX: usize = 10_000;
 /// Most rows that one tree is grown from.
+///
+/// ```
+/// use tollgate::{ISOLATION_SAMPLES_MAX, IsolationForest};
+/// assert!(IsolationForest::default().samples <= ISOLATION_SAMPLES_MAX);
+/// ```
 pub const ISOLATION_SAMPLES_MAX: usize = 1 << 20;
 
 /// An isolation forest (Liu, Ting and Zhou 2008): random questions part the unusual from the rest sooner.

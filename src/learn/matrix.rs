@@ -6,6 +6,10 @@ use crate::error::Error;
 use crate::model::MODEL_INPUTS_MAX;
 
 /// Most rows of one training: sorted orders keep row numbers in 31 bits.
+///
+/// ```
+/// assert_eq!(tollgate::TRAINING_ROWS_MAX, i32::MAX as usize);
+/// ```
 pub const TRAINING_ROWS_MAX: usize = (1 << 31) - 1;
 
 /// Rows of `f32` inputs, row by row; NaN is absent.

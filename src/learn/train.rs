@@ -20,6 +20,11 @@ const SAMPLES: usize = 16;
 const FORMAT: u32 = 1;
 
 /// What learns.
+///
+/// ```
+/// use tollgate::{Boost, Learner};
+/// assert_eq!(Learner::Boost(Boost::default()).name(), "boost");
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Learner {
     /// Gradient boosting.
@@ -45,6 +50,20 @@ impl Learner {
 }
 
 /// How to train.
+///
+/// ```
+/// use tollgate::{IsolationForest, Learner, Training};
+/// let training = Training {
+///     name: "strange".into(),
+///     learner: Learner::Isolation(IsolationForest::default()),
+///     seed: 1,
+///     later: 0.2,
+///     patience: None,
+///     calibration: None,
+///     refit: false,
+/// };
+/// assert_eq!(training.learner.name(), "isolation");
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Training {
     /// The model's name.
@@ -70,6 +89,29 @@ pub struct Training {
 /// # Errors
 /// When there is nothing to learn (no rows, one class, inputs all alike), a setting is outside of its range, or
 /// `progress` stopped the work.
+///
+/// ```
+/// use tollgate::{IsolationForest, Learner, Training};
+/// let training = Training {
+///     name: "strange".into(),
+///     learner: Learner::Isolation(IsolationForest::default()),
+///     seed: 1,
+///     later: 0.2,
+///     patience: None,
+///     calibration: None,
+///     refit: false,
+/// };
+/// use tollgate::{Input, Matrix, Rows, Timestamp, train};
+/// let mut matrix = Matrix::new(1)?;
+/// (0..50).try_for_each(|i| matrix.push(&[i as f32]))?;
+/// let at = vec![Timestamp::parse("2026-11-23").unwrap(); 50];
+/// let rows = Rows { matrix, labels: vec![false; 50], at };
+/// let input = Input { name: "n".into(), expression: "count(card, 1h)".into(), reason: String::new() };
+/// let artifact = train(vec![input], &rows, None, &training, &mut |_| true)?;
+/// assert_eq!((artifact.name.as_str(), artifact.card.rows), ("strange", 50));
+/// assert!(artifact.compile().is_ok());
+/// # Ok::<(), tollgate::Error>(())
+/// ```
 pub fn train(
     inputs: Vec<Input>,
     rows: &Rows,

@@ -28,13 +28,32 @@ use blocks::{Block, Blocks};
 use prefixes::{Prefixes, Range};
 
 /// Most items of one list: about 150 MB at this size.
+///
+/// ```
+/// assert_eq!(tollgate::LIST_ITEMS_MAX, 1_000_000);
+/// ```
 pub const LIST_ITEMS_MAX: usize = 1_000_000;
 /// Most lists of one folder.
+///
+/// ```
+/// assert_eq!(tollgate::LISTS_MAX, 256);
+/// ```
 pub const LISTS_MAX: usize = 256;
 /// Most bytes of an item's value, its reason and its source, each.
+///
+/// ```
+/// use tollgate::{LIST_VALUE_BYTES_MAX, List, ListError, ListItem, ListKind, Schema};
+/// let list = List::new("l", ListKind::Text, &Schema::standard());
+/// let value = "x".repeat(LIST_VALUE_BYTES_MAX + 1);
+/// assert_eq!(list.insert(&value, ListItem::default()).unwrap_err(), ListError::TooLong);
+/// ```
 pub const LIST_VALUE_BYTES_MAX: usize = 256;
 
 /// What a list's values are, and so which fields may be looked up in it.
+///
+/// ```
+/// assert_eq!(tollgate::ListKind::Ip.to_string(), "ip");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ListKind {
@@ -80,6 +99,11 @@ pub struct ListItem {
 }
 
 /// Why a value can't be a list's item.
+///
+/// ```
+/// use tollgate::{ListError, ListKind};
+/// assert!(ListError::Kind(ListKind::Country).to_string().contains("write two letters"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListError {
     /// The text is no value of the list's kind.

@@ -17,9 +17,29 @@ use super::{MODEL_INPUTS_MAX, Model, ModelError};
 /// The layout that is written and read.
 const FORMAT: u32 = 1;
 /// Most bytes of an artifact: a model of the most nodes, written out, takes less.
+///
+/// ```
+/// assert_eq!(tollgate::MODEL_BYTES_MAX, 1 << 30);
+/// ```
 pub const MODEL_BYTES_MAX: u64 = 1 << 30;
 
 /// A model at rest.
+///
+/// ```
+/// use tollgate::{Artifact, Form, Input, Logistic, Sample, TrainingCard};
+/// let input = Input { name: "n".into(), expression: "count(card, 1h)".into(), reason: String::new() };
+/// let artifact = Artifact {
+///     format: 1,
+///     name: "m".into(),
+///     inputs: vec![input],
+///     form: Form::Logistic(Logistic { intercept: 0.0, weights: vec![1.0], means: vec![0.0], scales: vec![1.0] }),
+///     calibration: None,
+///     card: TrainingCard::default(),
+///     samples: vec![Sample { row: vec![Some(2.0)], margin: 2.0 }],
+/// };
+/// assert_eq!(artifact.compile()?.margin(&[2.0]), 2.0);
+/// # Ok::<(), tollgate::ModelError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Artifact {
@@ -42,6 +62,12 @@ pub struct Artifact {
 }
 
 /// One input of a model.
+///
+/// ```
+/// use tollgate::Input;
+/// let input = Input { name: "n".into(), expression: "count(card, 1h)".into(), reason: "FAST".into() };
+/// assert_eq!(input.name, "n");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
@@ -55,6 +81,12 @@ pub struct Input {
 }
 
 /// The kinds of models.
+///
+/// ```
+/// use tollgate::{Combine, Form, Trees, Width};
+/// let form = Form::Trees(Trees { width: Width::F64, combine: Combine::Mean, trees: Vec::new() });
+/// assert!(matches!(form, Form::Trees(_)));
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
@@ -65,6 +97,12 @@ pub enum Form {
 }
 
 /// A row and its margin.
+///
+/// ```
+/// use tollgate::Sample;
+/// let sample = Sample { row: vec![Some(1.5), None], margin: -0.5 };
+/// assert!(sample.row[1].is_none()); // absent
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sample {
@@ -75,6 +113,12 @@ pub struct Sample {
 }
 
 /// Where a model comes from.
+///
+/// ```
+/// use tollgate::TrainingCard;
+/// let card = TrainingCard { source: "a colleague".into(), ..TrainingCard::default() };
+/// assert_eq!(card.rows, 0); // not said
+/// ```
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingCard {

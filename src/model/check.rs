@@ -4,10 +4,22 @@ use super::tree::{Branch, Node, Tree, Trees};
 use super::{Calibration, Combine, Logistic, ModelError};
 
 /// Most trees of a model.
+///
+/// ```
+/// assert_eq!(tollgate::MODEL_TREES_MAX, 10_000);
+/// ```
 pub const MODEL_TREES_MAX: usize = 10_000;
 /// Most nodes of a model, all trees together.
+///
+/// ```
+/// assert_eq!(tollgate::MODEL_NODES_MAX, 8_000_000);
+/// ```
 pub const MODEL_NODES_MAX: usize = 8_000_000;
 /// Most splits between a root and a leaf.
+///
+/// ```
+/// assert_eq!(tollgate::MODEL_DEPTH_MAX, 256);
+/// ```
 pub const MODEL_DEPTH_MAX: usize = 256;
 
 /// Furthest from 0 that a sum of leaves can come; far beyond every log-odds, far below what `f32` holds.

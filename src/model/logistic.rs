@@ -8,6 +8,13 @@ use super::Model;
 const TERM_MAX: f64 = 1e6;
 
 /// `intercept + sum of weight * (x - mean) / scale`: log-odds. An absent input counts as its mean.
+///
+/// ```
+/// use tollgate::{Logistic, Model};
+/// let model = Logistic { intercept: -1.0, weights: vec![2.0], means: vec![3.0], scales: vec![1.0] };
+/// assert_eq!(model.margin(&[4.0]), 1.0);
+/// assert_eq!(model.margin(&[f32::NAN]), -1.0); // absent counts as the mean
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Logistic {
     /// Log-odds of a mean row.

@@ -30,11 +30,24 @@ pub(crate) use served::{Role, Served};
 pub use tree::{Branch, Combine, Node, Tree, Trees, Width};
 
 /// Most inputs of a model.
+///
+/// ```
+/// use tollgate::{MODEL_INPUTS_MAX, Matrix};
+/// assert!(Matrix::new(MODEL_INPUTS_MAX).is_ok() && Matrix::new(MODEL_INPUTS_MAX + 1).is_err());
+/// ```
 pub const MODEL_INPUTS_MAX: usize = 1024;
 
 /// What turns a row of inputs into a margin. Shared between threads; never waits, fails or allocates.
 ///
 /// A row holds one `f32` for each input; NaN is absent.
+///
+/// ```
+/// use tollgate::{Logistic, Model};
+/// let model = Logistic { intercept: -1.0, weights: vec![2.0], means: vec![3.0], scales: vec![1.0] };
+/// let mut shares = [0.0];
+/// let rest = model.contributions(&[4.0], &mut shares);
+/// assert_eq!(rest + shares[0], model.margin(&[4.0]));
+/// ```
 pub trait Model: Send + Sync + fmt::Debug {
     /// Inputs of a row.
     fn width(&self) -> usize;
@@ -60,6 +73,10 @@ pub trait Model: Send + Sync + fmt::Debug {
 }
 
 /// Why a model was refused.
+///
+/// ```
+/// assert_eq!(tollgate::ModelError::new("no trees").to_string(), "no trees");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelError(String);
 

@@ -3,6 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 /// One tree: node 0 is its root, children stand behind their parent.
+///
+/// ```
+/// use tollgate::{Node, Tree};
+/// let tree = Tree { nodes: vec![Node::Leaf { value: 0.5, cover: 10.0 }] };
+/// assert_eq!(tree.nodes.len(), 1);
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Tree {
     /// All nodes.
@@ -10,6 +16,20 @@ pub struct Tree {
 }
 
 /// A node of a tree.
+///
+/// ```
+/// use tollgate::{Branch, Node};
+/// let root = Node::Split {
+///     input: 0,
+///     branch: Branch::AtMost(3.5),
+///     missing_left: true,
+///     left: 1,
+///     right: 2,
+///     cover: 10.0,
+///     value: 0.2,
+/// };
+/// assert!(matches!(root, Node::Split { missing_left: true, .. }));
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Node {
     /// Asks about an input.
@@ -39,6 +59,11 @@ pub enum Node {
 }
 
 /// What goes left at a split.
+///
+/// ```
+/// use tollgate::Branch;
+/// assert_ne!(Branch::AtMost(1.0), Branch::Below(1.0)); // they part ways at 1
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Branch {
     /// `x <= threshold` (LightGBM, scikit-learn, ours).
@@ -50,6 +75,11 @@ pub enum Branch {
 }
 
 /// Float width in which a source compares and sums.
+///
+/// ```
+/// use tollgate::Width;
+/// assert_eq!(serde_json::to_string(&Width::F32).unwrap(), "\"f32\"");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Width {
@@ -60,6 +90,11 @@ pub enum Width {
 }
 
 /// How the trees' answers become the margin.
+///
+/// ```
+/// use tollgate::Combine;
+/// assert_eq!(serde_json::to_string(&Combine::Mean).unwrap(), "\"mean\"");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Combine {
@@ -79,6 +114,14 @@ pub enum Combine {
 }
 
 /// An ensemble of trees.
+///
+/// ```
+/// use tollgate::{Combine, Node, Tree, Trees, Width};
+/// let leaf = |value| Tree { nodes: vec![Node::Leaf { value, cover: 1.0 }] };
+/// let trees = vec![leaf(0.5), leaf(-0.25)];
+/// let model = Trees { width: Width::F64, combine: Combine::LogOdds { base: -4.0 }, trees };
+/// assert_eq!(model.trees.len(), 2);
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trees {
     /// The float width of comparisons and sums.

@@ -8,6 +8,10 @@ use crate::error::{Diagnostic, nearest};
 use crate::model::shipped;
 
 /// Largest model file, in bytes.
+///
+/// ```
+/// assert_eq!(tollgate::MODEL_FILE_BYTES_MAX, 256 << 20);
+/// ```
 pub const MODEL_FILE_BYTES_MAX: u64 = 256 << 20;
 
 /// Where models are looked for.

@@ -37,6 +37,10 @@ pub(crate) use library::read_model;
 pub(crate) use models::Models;
 
 /// Most stages a pipeline may have.
+///
+/// ```
+/// assert_eq!(tollgate::STAGES_MAX, 32);
+/// ```
 pub const STAGES_MAX: usize = 32;
 
 /// The ordered stages with the rules, lists and thresholds they use: one immutable value.
@@ -82,6 +86,13 @@ pub(crate) struct Entry {
 }
 
 /// Settings that don't belong into a folder of rules.
+///
+/// ```
+/// use tollgate::{Options, Pipeline, TokenKey};
+/// let options = Options { token_key: Some(TokenKey::new("k1", &[7; 32]).unwrap()), ..Options::default() };
+/// assert!(Pipeline::shipped_with(&options)?.schema().token_key().is_some());
+/// # Ok::<(), tollgate::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The key card numbers are tokenised with; they are refused without one.

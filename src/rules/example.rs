@@ -20,6 +20,13 @@ const DEFAULT_AMOUNT: &str = "50.00";
 const DEFAULT_CURRENCY: &str = "USD";
 
 /// A payment for which a rule must fire, or must not.
+///
+/// ```
+/// let pipeline = tollgate::Pipeline::shipped()?;
+/// let fires = |rule: &tollgate::Rule| rule.examples.iter().any(|example| example.fires);
+/// assert!(pipeline.rules().iter().all(fires));
+/// # Ok::<(), tollgate::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Example {
     /// Whether the rule must fire.

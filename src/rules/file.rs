@@ -12,6 +12,10 @@ use crate::rules::{Rule, RuleScope, example};
 use crate::stage::{Effect, SCORE_MAX};
 
 /// Largest rule file, in bytes.
+///
+/// ```
+/// assert_eq!(tollgate::RULE_FILE_BYTES_MAX, 8 << 20);
+/// ```
 pub const RULE_FILE_BYTES_MAX: usize = 8 << 20;
 
 #[derive(Deserialize)]

@@ -19,6 +19,14 @@ pub use index::{RuleColumns, RuleIndex};
 
 /// The ids a rule is for: it is asked only for payments of one of these gateways, channels or
 /// institutions, by the stage of that name.
+///
+/// ```
+/// use tollgate::{Payment, RuleScope, Schema, Value, field};
+/// let schema = Schema::standard();
+/// let mut payment = Payment::new(&schema);
+/// payment.set(&schema, field::CHANNEL, Value::Text("Card")).unwrap();
+/// assert!(RuleScope::Channel(vec!["card".into()]).holds(&payment));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RuleScope {
     /// Payments accepted by one of these gateways.
@@ -42,6 +50,13 @@ impl RuleScope {
 }
 
 /// One rule of a pipeline.
+///
+/// ```
+/// let pipeline = tollgate::Pipeline::shipped()?;
+/// let rule = &pipeline.rules()[0];
+/// assert!(rule.line > 0 && !rule.id.is_empty() && !rule.source.is_empty());
+/// # Ok::<(), tollgate::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Rule {
     /// Unique in its pipeline.

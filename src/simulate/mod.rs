@@ -27,14 +27,42 @@ use rhythm::Rhythm;
 use world::{PLACES, TRADES, currencies, mix, pick};
 
 /// Most days that a simulation may last.
+///
+/// ```
+/// use tollgate::{SIMULATED_DAYS_MAX, Simulator, SimulatorSettings};
+/// let settings = SimulatorSettings { days: SIMULATED_DAYS_MAX + 1, ..SimulatorSettings::default() };
+/// assert!(Simulator::new(settings).is_err());
+/// ```
 pub const SIMULATED_DAYS_MAX: u32 = 3_660;
 /// Most payments of one simulation: their numbers have ten digits.
+///
+/// ```
+/// use tollgate::{SIMULATED_PAYMENTS_MAX, Simulator, SimulatorSettings};
+/// let settings = SimulatorSettings { payments: SIMULATED_PAYMENTS_MAX + 1, ..SimulatorSettings::default() };
+/// assert!(Simulator::new(settings).is_err());
+/// ```
 pub const SIMULATED_PAYMENTS_MAX: u64 = 9_999_999_999;
 /// Most cards and merchants, each.
+///
+/// ```
+/// use tollgate::{SIMULATED_PARTIES_MAX, Simulator, SimulatorSettings};
+/// let settings = SimulatorSettings { cards: SIMULATED_PARTIES_MAX + 1, ..SimulatorSettings::default() };
+/// assert!(Simulator::new(settings).is_err());
+/// ```
 pub const SIMULATED_PARTIES_MAX: u64 = 1_000_000;
 /// The largest share of frauds; above it nothing would look normal.
+///
+/// ```
+/// use tollgate::{SIMULATED_FRAUD_MAX, Simulator, SimulatorSettings};
+/// let settings = SimulatorSettings { fraud: SIMULATED_FRAUD_MAX + 0.01, ..SimulatorSettings::default() };
+/// assert!(Simulator::new(settings).is_err());
+/// ```
 pub const SIMULATED_FRAUD_MAX: f64 = 0.2;
 /// Most frauds of one simulation: their plan is kept in memory, 40 bytes each.
+///
+/// ```
+/// assert_eq!(tollgate::SIMULATED_FRAUDS_MAX, 10_000_000);
+/// ```
 pub const SIMULATED_FRAUDS_MAX: u64 = 10_000_000;
 
 /// What to simulate.

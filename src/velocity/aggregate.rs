@@ -10,14 +10,36 @@ use crate::schema::FieldId;
 use crate::time::Span;
 
 /// The longest window, and the longest delay.
+///
+/// ```
+/// assert_eq!(tollgate::WINDOW_MAX, tollgate::Span::from_secs(90 * 86_400));
+/// ```
 pub const WINDOW_MAX: Span = Span::from_secs(90 * 86_400);
 /// Most fields that one entity may be a tuple of.
+///
+/// ```
+/// assert_eq!(tollgate::Entity::new().capacity(), tollgate::ENTITY_FIELDS_MAX);
+/// ```
 pub const ENTITY_FIELDS_MAX: usize = 4;
 /// Most aggregates one pipeline may ask for.
+///
+/// ```
+/// use tollgate::{AGGREGATES_MAX, PlanFull};
+/// assert!(PlanFull::Aggregates.to_string().contains(&AGGREGATES_MAX.to_string()));
+/// ```
 pub const AGGREGATES_MAX: usize = 512;
 /// Most different entities (kinds, not values) one pipeline may count by.
+///
+/// ```
+/// use tollgate::{ENTITIES_MAX, PlanFull};
+/// assert!(PlanFull::Entities.to_string().contains(&ENTITIES_MAX.to_string()));
+/// ```
 pub const ENTITIES_MAX: usize = 32;
 /// Most different `where` conditions one pipeline may filter events by.
+///
+/// ```
+/// assert_eq!(tollgate::FILTERS_MAX, 16);
+/// ```
 pub const FILTERS_MAX: usize = 16;
 
 /// What became of a payment, as a bit in its event; several may be set.
@@ -94,6 +116,11 @@ impl From<Outcome> for Option<Status> {
 }
 
 /// What is computed over the events of the window.
+///
+/// ```
+/// use tollgate::{Function, field};
+/// assert_ne!(Function::Sum(field::AMOUNT), Function::Avg(field::AMOUNT));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Function {
     /// How many events.
@@ -122,6 +149,12 @@ pub enum Function {
 }
 
 /// The entity an aggregate counts by: one field, or a tuple of them in ascending order.
+///
+/// ```
+/// use tollgate::{Entity, field};
+/// let pair: Entity = [field::CARD, field::MERCHANT].into_iter().collect();
+/// assert_eq!(pair.len(), 2);
+/// ```
 pub type Entity = ArrayVec<FieldId, ENTITY_FIELDS_MAX>;
 
 /// One question about the past of the payment's entity. With the payment at `t` and a window `w`:
@@ -133,6 +166,20 @@ pub type Entity = ArrayVec<FieldId, ENTITY_FIELDS_MAX>;
 /// | `delay d` | `(t - d - w, t - d]` of those that arrived before the payment |
 ///
 /// Without a window: all that is known of the entity, up to [`WINDOW_MAX`] ago.
+///
+/// ```
+/// use tollgate::{Aggregate, Function, Span, field};
+/// let count = Aggregate {
+///     function: Function::Count,
+///     entity: [field::CARD].into_iter().collect(),
+///     window: Some(Span::from_secs(600)),
+///     delay: Span::default(),
+///     including: false,
+///     status: None,
+///     filter: None,
+/// };
+/// assert!(count.window.unwrap() < tollgate::WINDOW_MAX);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Aggregate {
     /// What is computed.
@@ -152,12 +199,32 @@ pub struct Aggregate {
 }
 
 /// The aggregates that a pipeline needs, each once; their order is the order of an activity's values.
+///
+/// ```
+/// use tollgate::{Aggregate, Function, Plan, Span, field};
+/// let count = Aggregate {
+///     function: Function::Count,
+///     entity: [field::CARD].into_iter().collect(),
+///     window: Some(Span::from_secs(600)),
+///     delay: Span::default(),
+///     including: false,
+///     status: None,
+///     filter: None,
+/// };
+/// let mut plan = Plan::default();
+/// assert_eq!((plan.add(count.clone()), plan.add(count)), (Ok(0), Ok(0)));
+/// assert_eq!(plan.aggregates().len(), 1); // asked twice, kept once
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
     aggregates: Vec<Aggregate>,
 }
 
 /// Which limit of a plan was met.
+///
+/// ```
+/// assert!(tollgate::PlanFull::Entities.to_string().contains("at most 32"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlanFull {
     /// [`AGGREGATES_MAX`].

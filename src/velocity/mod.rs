@@ -26,6 +26,10 @@ pub use aggregate::{
 pub use store::{Limits, Op, Velocity};
 
 /// Most events of one entity that may be kept one by one.
+///
+/// ```
+/// assert!(tollgate::VelocityLimits::default().events <= tollgate::EVENTS_MAX);
+/// ```
 pub const EVENTS_MAX: usize = 1 << 15;
 /// Most shards: enough that two threads seldom meet.
 const SHARDS_MAX: usize = 256;

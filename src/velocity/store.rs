@@ -25,6 +25,11 @@ use super::{EVENTS_MAX, SHARDS_MAX};
 const SHARD_ENTITIES_MIN: usize = 1024;
 
 /// How much of the past is kept.
+///
+/// ```
+/// let limits = tollgate::VelocityLimits { entities: 50_000, ..Default::default() };
+/// assert!(limits.known_since.is_none()); // history is whole
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Entities of all kinds together. Past it the one that was touched longest ago (nearly: the
@@ -83,6 +88,13 @@ pub struct Velocity {
 }
 
 /// One thing to be done by [`Velocity::observe_all`].
+///
+/// ```
+/// use tollgate::{Op, Payment, Schema, Status};
+/// let payment = Payment::new(&Schema::standard());
+/// let ops = [Op::Observe { payment: &payment, filters: 0 }, Op::Settle { payment: &payment, status: Status::Refunded }];
+/// assert!(matches!(ops[1], Op::Settle { status: Status::Refunded, .. }));
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub enum Op<'a> {
     /// As [`Velocity::observe`].

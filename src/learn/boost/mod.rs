@@ -18,8 +18,18 @@ use super::means::leaf_value;
 use grow::Growth;
 
 /// Most trees of a boosted model.
+///
+/// ```
+/// use tollgate::{BOOST_TREES_MAX, Boost};
+/// assert!(Boost::default().trees <= BOOST_TREES_MAX);
+/// ```
 pub const BOOST_TREES_MAX: usize = 10_000;
 /// Most questions in a row: 2^16 leaves are more than any history here has evidence for.
+///
+/// ```
+/// use tollgate::{BOOST_DEPTH_MAX, Boost};
+/// assert!(Boost::default().depth <= BOOST_DEPTH_MAX);
+/// ```
 pub const BOOST_DEPTH_MAX: u8 = 16;
 
 /// Gradient boosting with logistic loss (Friedman 2001; regularised as Chen and Guestrin 2016).
@@ -74,6 +84,14 @@ impl Default for Boost {
 }
 
 /// Later rows that say when to stop.
+///
+/// ```
+/// use tollgate::{Matrix, Stopping};
+/// let later = Matrix::new(1)?;
+/// let stopping = Stopping { matrix: &later, labels: &[], patience: 20 };
+/// assert_eq!(stopping.matrix.rows(), stopping.labels.len());
+/// # Ok::<(), tollgate::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Stopping<'a> {
     /// Rows that are later than those learnt from.
