@@ -217,23 +217,23 @@ fn slowly(schema: &Schema, text: &str) -> Option<Vec<String>> {
             continue;
         }
         let text = text_of(value);
+        // Around what is no text, spaces say nothing.
+        let bare = text.as_deref().map(str::trim);
         let value = match schema.field(id).kind {
-            Kind::Bool => {
-                Value::Bool(match (value.as_bool(), text.as_deref().map(str::to_lowercase).as_deref()) {
-                    (Some(b), _) => b,
-                    (None, Some("true" | "yes" | "t" | "y" | "1")) => true,
-                    (None, Some("false" | "no" | "f" | "n" | "0")) => false,
-                    _ => return None,
-                })
-            }
-            Kind::Number => Value::Number(text?.trim().parse().ok()?),
+            Kind::Bool => Value::Bool(match (value.as_bool(), bare.map(str::to_lowercase).as_deref()) {
+                (Some(b), _) => b,
+                (None, Some("true" | "yes" | "t" | "y" | "1")) => true,
+                (None, Some("false" | "no" | "f" | "n" | "0")) => false,
+                _ => return None,
+            }),
+            Kind::Number => Value::Number(bare?.parse().ok()?),
             Kind::Money => {
                 let code = currency.as_ref()?.as_str()?;
-                Value::Money(tollgate::Money::parse(&text?, tollgate::Currency::parse(code)?).ok()?)
+                Value::Money(tollgate::Money::parse(bare?, tollgate::Currency::parse(code)?).ok()?)
             }
-            Kind::Country => Value::Country(tollgate::Country::parse(&text?)?),
-            Kind::Ip => Value::Ip(text?.parse().ok()?),
-            Kind::Timestamp => Value::Timestamp(tollgate::Timestamp::parse(&text?)?),
+            Kind::Country => Value::Country(tollgate::Country::parse(bare?)?),
+            Kind::Ip => Value::Ip(bare?.parse().ok()?),
+            Kind::Timestamp => Value::Timestamp(tollgate::Timestamp::parse(bare?)?),
             Kind::Text | Kind::Token => {
                 payment.set(schema, id, Value::Text(&text?)).ok()?;
                 continue;
