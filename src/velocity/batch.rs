@@ -68,11 +68,14 @@ pub(super) fn run(
     let rows: Vec<usize> =
         (0..ops.len()).filter(|i| matches!(ops.get(*i), Some(Op::Observe { .. }))).collect();
     activity.par_chunks_mut(width).zip(rows.par_iter()).enumerate().for_each(|(row, (values, op))| {
+        values.fill(f64::NAN);
         for (kind, key) in layout.kinds.iter().zip(prepared.keys(layout, *op)) {
+            let Some(key) = key else { continue };
+            let all = &crew[key.shard as usize % workers].activity;
+            let found = all.get(row * width..(row + 1) * width).unwrap_or_default();
             for aggregate in kind.aggregates.iter().map(|a| usize::from(*a)) {
-                let found = key.map(|k| &crew[k.shard as usize % workers].activity[row * width..]);
-                if let Some(slot) = values.get_mut(aggregate) {
-                    *slot = found.and_then(|f| f.get(aggregate)).copied().unwrap_or(f64::NAN);
+                if let (Some(slot), Some(value)) = (values.get_mut(aggregate), found.get(aggregate)) {
+                    *slot = *value;
                 }
             }
         }
