@@ -18,7 +18,6 @@ mod logistic;
 mod matrix;
 mod means;
 pub mod metrics;
-mod ranking;
 mod train;
 
 pub use boost::{BOOST_DEPTH_MAX, BOOST_TREES_MAX, Boost, Stopping};
