@@ -149,7 +149,9 @@ fn deques() -> Deques {
     Deques { schema: Schema::standard(), plan: plan(), past: HashMap::new() }
 }
 
-/// Few enough to stay in the cache; 10 s apart, so that each has about 9 events a day.
+/// So few that what is known of them stays in the second cache; as many events as those of `HOT`.
+const NEAR: [u64; 5] = [64; 5];
+/// Few enough to stay in the last cache; 10 s apart, so that each has about 9 events a day.
 const HOT: [u64; 5] = [1_000; 5];
 /// So few that each has thousands of events in its windows.
 const BUSY: [u64; 5] = [50; 5];
@@ -211,6 +213,7 @@ fn single_events() {
 
 fn bench(c: &mut Criterion) {
     single_events();
+    run(c, "velocity, near", 20_000, NEAR, 156_000_000);
     run(c, "velocity, hot", 100_000, HOT, 10_000_000);
     run(c, "velocity, busy", 200_000, BUSY, 1_000_000);
     run(c, "velocity, 1.5 M entities", 1_500_000, COLD, 40_000);
