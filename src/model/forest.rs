@@ -7,6 +7,9 @@ use super::{Model, ModelError, shap};
 /// Trees walked at once: enough loads in flight to hide the wait for a node.
 const IN_FLIGHT: usize = 8;
 
+/// Rows that go down one tree after the other together: few enough that they stay in the first cache.
+const BLOCK_ROWS: usize = 64;
+
 /// A node of the flattened form. Siblings are neighbours; a leaf leads to itself, so that trees of unequal
 /// depth can be walked in step.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +31,8 @@ pub(super) struct Forest {
     width: Width,
     combine: Combine,
     pub(super) roots: Vec<u32>,
+    /// Of each tree, the splits between its root and its deepest leaf.
+    depths: Vec<u16>,
     pub(super) nodes: Vec<Flat>,
     /// The answer at each node, leaf or not.
     pub(super) values: Vec<f64>,
@@ -44,6 +49,7 @@ impl Forest {
             width: trees.width,
             combine: trees.combine,
             roots: Vec::new(),
+            depths: Vec::new(),
             nodes: Vec::new(),
             values: Vec::new(),
             covers: Vec::new(),
@@ -58,9 +64,11 @@ impl Forest {
     fn push(&mut self, tree: &Tree) {
         let root = self.nodes.len() as u32;
         self.roots.push(root);
-        let mut order = vec![0_usize];
+        let mut order = vec![(0_usize, 0_u16)];
         let mut next = 0;
-        while let Some(&from) = order.get(next) {
+        let mut deepest = 0;
+        while let Some(&(from, depth)) = order.get(next) {
+            deepest = depth;
             let at = root + next as u32;
             let leaf =
                 Flat { threshold: f32::INFINITY, input: 0, missing_left: true, by_set: false, left: at };
@@ -90,7 +98,7 @@ impl Forest {
                         by_set: matches!(branch, Branch::In(_)),
                         left: root + order.len() as u32,
                     };
-                    order.extend([*left as usize, *right as usize]);
+                    order.extend([(*left as usize, depth + 1), (*right as usize, depth + 1)]);
                     (flat, *value, *cover)
                 }
             };
@@ -99,6 +107,8 @@ impl Forest {
             self.covers.push(cover);
             next += 1;
         }
+        // Breadth first, so the last node is among the deepest.
+        self.depths.push(deepest);
     }
 
     /// The node after `at`; a leaf gives itself.
@@ -150,9 +160,42 @@ impl Forest {
         }
     }
 
+    /// Adds one tree's answers to the sums of some rows, which go down it in step: the tree stays in the
+    /// first cache, and the rows' waits for its nodes overlap.
+    fn add_tree(&self, tree: usize, rows: &[f32], sums: &mut [(f32, f64)]) {
+        let width = self.inputs.max(1);
+        let (root, depth) = (self.roots[tree], self.depths[tree]);
+        for (rows, sums) in rows.chunks(width * IN_FLIGHT).zip(sums.chunks_mut(IN_FLIGHT)) {
+            let mut at = [root; IN_FLIGHT];
+            let lanes = sums.len();
+            if self.sets.is_empty() {
+                for _ in 0..depth {
+                    let mut moved = 0;
+                    for (at, row) in at.iter_mut().zip(rows.chunks_exact(width)) {
+                        let node = &self.nodes[*at as usize];
+                        let next = node.left + u32::from(!goes_left(node, row[usize::from(node.input)]));
+                        moved |= next ^ *at;
+                        *at = next;
+                    }
+                    if moved == 0 {
+                        break;
+                    }
+                }
+            } else {
+                for (at, row) in at.iter_mut().zip(rows.chunks_exact(width)) {
+                    (0..depth).for_each(|_| *at = self.step(row, *at));
+                }
+            }
+            for (sum, at) in sums.iter_mut().zip(&at[..lanes]) {
+                let value = self.values[*at as usize];
+                *sum = (sum.0 + value as f32, sum.1 + value);
+            }
+        }
+    }
+
     /// The trees' answers, added in their order and width.
     fn sum(&self, row: &[f32]) -> f64 {
-        let base = if let Combine::LogOdds { base } = self.combine { base } else { 0.0 };
+        let base = self.base();
         let (mut narrow, mut wide) = (base as f32, base);
         for roots in self.roots.chunks(IN_FLIGHT) {
             let leaves = self.leaves(row, roots);
@@ -162,6 +205,11 @@ impl Forest {
                 wide += value;
             }
         }
+        self.of_width((narrow, wide))
+    }
+
+    /// The sum that was kept in the source's width.
+    fn of_width(&self, (narrow, wide): (f32, f64)) -> f64 {
         match self.width {
             Width::F32 => f64::from(narrow),
             Width::F64 => wide,
@@ -194,6 +242,7 @@ impl Forest {
     }
 }
 
+#[inline]
 fn goes_left(node: &Flat, x: f32) -> bool {
     (x <= node.threshold) | (x.is_nan() & node.missing_left)
 }
@@ -231,6 +280,18 @@ impl Model for Forest {
             return 0.0;
         }
         self.combined(self.sum(row))
+    }
+
+    fn margins(&self, rows: &[f32], out: &mut [f64]) {
+        let width = self.inputs.max(1);
+        let base = self.base();
+        for (rows, out) in rows.chunks(width * BLOCK_ROWS).zip(out.chunks_mut(BLOCK_ROWS)) {
+            let count = out.len().min(rows.len() / width);
+            let mut sums = [(base as f32, base); BLOCK_ROWS];
+            let (rows, sums) = (&rows[..count * width], &mut sums[..count]);
+            (0..self.roots.len()).for_each(|tree| self.add_tree(tree, rows, sums));
+            out.iter_mut().zip(sums).for_each(|(out, sum)| *out = self.combined(self.of_width(*sum)));
+        }
     }
 
     fn contributions(&self, row: &[f32], out: &mut [f64]) -> f64 {

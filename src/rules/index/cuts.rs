@@ -64,7 +64,7 @@ impl Cuts {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn class(&self, number: f64) -> u32 {
         if number.is_nan() {
             return self.0.len() as u32 + 1;

@@ -30,7 +30,7 @@ pub(super) enum Ask {
 }
 
 impl Ask {
-    #[inline]
+    #[inline(always)]
     fn class(&self, read: &Read<'_>) -> u32 {
         match self {
             Ask::Number { leaf, cuts } => cuts.class(read.number(*leaf)),
@@ -57,7 +57,7 @@ pub(super) struct Group {
 
 impl Group {
     /// The row of the group's table.
-    #[inline]
+    #[inline(always)]
     pub(super) fn class(&self, read: &Read<'_>) -> usize {
         self.digits.iter().map(|digit| digit.factor * digit.ask.class(read)).sum::<u32>() as usize
     }
