@@ -29,7 +29,7 @@ figure{margin:0}figcaption{font-weight:600}svg{width:100%;height:auto}svg text{f
 .two{stroke:var(--two);stroke-dasharray:6 3}.even{stroke:var(--soft);stroke-width:1;stroke-dasharray:2 4}\
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
 th,td{padding:.25rem .8rem;text-align:right;border-bottom:1px solid var(--grid)}\
-th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere}p,.note{color:var(--soft)}";
+th:first-child,td:first-child{text-align:left;overflow-wrap:break-word;min-width:5.5rem}p,.note{color:var(--soft)}";
 
 /// The text as it may stand between tags and in quoted attributes.
 fn escape(text: &str) -> String {
