@@ -17,6 +17,7 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -115,11 +116,18 @@ fn open_all(
 
 /// Reads a file of the disk, up to [`LIST_FILE_BYTES_MAX`].
 fn read(path: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
-    if size > LIST_FILE_BYTES_MAX {
-        return Err(format!("the file has {size} bytes; at most {LIST_FILE_BYTES_MAX} are read"));
+    read_up_to(path, LIST_FILE_BYTES_MAX)
+}
+
+/// Bytes are counted as they come: a pipe has no size, and a file may grow.
+fn read_up_to(path: &Path, bytes_max: u64) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(format!("the file has more than {bytes_max} bytes; no more are read"));
     }
-    std::fs::read_to_string(path).map_err(|e| e.to_string())
+    String::from_utf8(bytes).map_err(|e| e.to_string())
 }
 
 fn open(path: &Path, schema: &Schema, read: Read<'_>) -> Result<List, Vec<Diagnostic>> {
@@ -328,5 +336,19 @@ fn csv_message(error: &csv::Error) -> String {
             format!("the row has {len} cells and the header {expected_len}")
         }
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_to_its_limit_and_not_past_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("blocked.txt");
+        std::fs::write(&path, "12345").unwrap();
+        assert_eq!(read_up_to(&path, 5).as_deref(), Ok("12345"));
+        assert!(read_up_to(&path, 4).unwrap_err().contains("more than 4 bytes"));
     }
 }
