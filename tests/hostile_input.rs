@@ -33,6 +33,28 @@ fn refusal(format: Option<Format>, bytes: &[u8]) -> String {
 }
 
 #[test]
+fn a_row_is_read_to_its_limits_and_not_past_them() {
+    let schema = Arc::new(Schema::standard());
+    let row = |amount: &str, more: usize| {
+        let more: String = (0..more).map(|i| format!(r#","x{i}":1"#)).collect();
+        format!(r#"{{"id":"p1","at":"2026-11-23","amount":"{amount}","currency":"EUR"{more}}}"#).into_bytes()
+    };
+    let check = |bytes: Vec<u8>, expected: &str| {
+        let (payments, rejects) = read(&schema, Some(Format::JsonLines), bytes).unwrap();
+        let wrong: Vec<_> = rejects.iter().filter(|r| !r.starts_with("unknown")).collect();
+        match expected {
+            "" => assert_eq!((payments.len(), wrong.len()), (1, 0), "{wrong:?}"),
+            expected => assert!(payments.is_empty() && wrong[0].contains(expected), "{wrong:?}"),
+        }
+    };
+    check(row("1.00", tollgate::codec::ROW_FIELDS_MAX - 4), "");
+    check(row("1.00", tollgate::codec::ROW_FIELDS_MAX - 3), "fields");
+    // 64 characters, and one more.
+    check(row(&format!("{}1.00", "0".repeat(60)), 0), "");
+    check(row(&format!("{}1.00", "0".repeat(61)), 0), "longer than 64 characters");
+}
+
+#[test]
 fn what_is_no_file_of_payments_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let open = |name: &str, bytes: Option<&[u8]>| {
