@@ -4,8 +4,10 @@ use super::check::check_trees;
 use super::tree::{Branch, Combine, Node, Tree, Trees, Width};
 use super::{Model, ModelError, shap};
 
-/// Trees walked at once: enough loads in flight to hide the wait for a node.
+/// Trees, or rows, walked at once: enough loads in flight to hide the wait for a node.
 const IN_FLIGHT: usize = 8;
+/// Trees whose leaves are found before they are summed.
+const BLOCK_TREES: usize = 256;
 
 /// Rows that go down one tree after the other together: few enough that they stay in the first cache.
 const BLOCK_ROWS: usize = 64;
@@ -18,11 +20,18 @@ pub(super) struct Flat {
     threshold: f32,
     pub(super) input: u16,
     missing_left: bool,
-    /// Left goes what `sets` holds, not what the threshold says.
-    by_set: bool,
+    /// [`LEFT_LEAF`], [`RIGHT_LEAF`], [`BY_SET`].
+    marks: u8,
     /// The left child; the right one is the next.
     pub(super) left: u32,
 }
+
+/// Mark: the left child is a leaf.
+const LEFT_LEAF: u8 = 1;
+/// Mark: the right child is a leaf.
+const RIGHT_LEAF: u8 = 2;
+/// Mark: left goes what `sets` holds, not what the threshold says.
+const BY_SET: u8 = 4;
 
 /// An ensemble that has been checked.
 #[derive(Debug)]
@@ -71,7 +80,7 @@ impl Forest {
             deepest = depth;
             let at = root + next as u32;
             let leaf =
-                Flat { threshold: f32::INFINITY, input: 0, missing_left: true, by_set: false, left: at };
+                Flat { threshold: f32::INFINITY, input: 0, missing_left: true, marks: LEFT_LEAF, left: at };
             let (flat, value, cover) = match &tree.nodes[from] {
                 Node::Leaf { value, cover } => {
                     let value = match self.width {
@@ -91,11 +100,16 @@ impl Forest {
                             0.0
                         }
                     };
+                    let mark = |child: u32, mark: u8| match &tree.nodes[child as usize] {
+                        Node::Leaf { .. } => mark,
+                        Node::Split { .. } => 0,
+                    };
+                    let by_set = if matches!(branch, Branch::In(_)) { BY_SET } else { 0 };
                     let flat = Flat {
                         threshold,
                         input: *input,
                         missing_left: *missing_left,
-                        by_set: matches!(branch, Branch::In(_)),
+                        marks: mark(*left, LEFT_LEAF) | mark(*right, RIGHT_LEAF) | by_set,
                         left: root + order.len() as u32,
                     };
                     order.extend([(*left as usize, depth + 1), (*right as usize, depth + 1)]);
@@ -115,7 +129,7 @@ impl Forest {
     pub(super) fn step(&self, row: &[f32], at: u32) -> u32 {
         let node = &self.nodes[at as usize];
         let x = row[usize::from(node.input)];
-        let left = if node.by_set { self.in_set(at, x, node) } else { goes_left(node, x) };
+        let left = if node.marks & BY_SET != 0 { self.in_set(at, x, node) } else { goes_left(node, x) };
         node.left + u32::from(!left)
     }
 
@@ -130,32 +144,42 @@ impl Forest {
             && set.is_ok_and(|set| self.sets[set].1.binary_search(&(x as u32)).is_ok())
     }
 
-    /// The leaves of up to eight trees, walked in step.
-    fn leaves(&self, row: &[f32], roots: &[u32]) -> [u32; IN_FLIGHT] {
-        let mut at = [0; IN_FLIGHT];
-        at[..roots.len()].copy_from_slice(roots);
-        if roots.len() < IN_FLIGHT || !self.sets.is_empty() {
-            for at in &mut at[..roots.len()] {
-                loop {
-                    let next = self.step(row, *at);
-                    if next == *at {
-                        break;
-                    }
-                    *at = next;
-                }
-            }
-            return at;
-        }
+    /// The leaf of one tree.
+    fn leaf(&self, row: &[f32], mut at: u32) -> u32 {
         loop {
-            let mut moved = 0;
-            for at in &mut at {
-                let node = &self.nodes[*at as usize];
-                let next = node.left + u32::from(!goes_left(node, row[usize::from(node.input)]));
-                moved |= next ^ *at;
-                *at = next;
-            }
-            if moved == 0 {
+            let next = self.step(row, at);
+            if next == at {
                 return at;
+            }
+            at = next;
+        }
+    }
+
+    /// The leaves of some trees. Eight are on their way at a time, and whichever arrives makes room for the
+    /// next, without a branch that could be guessed wrong.
+    fn leaves(&self, row: &[f32], roots: &[u32], leaves: &mut [u32; BLOCK_TREES + IN_FLIGHT]) {
+        let Some(first) = roots.first_chunk::<IN_FLIGHT>().filter(|_| self.sets.is_empty()) else {
+            leaves.iter_mut().zip(roots).for_each(|(leaf, root)| *leaf = self.leaf(row, *root));
+            return;
+        };
+        let (mut at, mut tree) = (*first, std::array::from_fn::<usize, IN_FLIGHT, _>(|lane| lane));
+        let mut next = IN_FLIGHT;
+        while next < roots.len() {
+            for (at, tree) in at.iter_mut().zip(&mut tree) {
+                let node = &self.nodes[*at as usize];
+                let right = !goes_left(node, row[usize::from(node.input)]);
+                let child = node.left + u32::from(right);
+                // Lanes that have run past the last tree write behind the leaves.
+                leaves[*tree] = child;
+                let arrived = node.marks >> u8::from(right) & 1 == 1;
+                let root = roots[next.min(roots.len() - 1)];
+                (*at, *tree) = if arrived { (root, next) } else { (child, *tree) };
+                next += usize::from(arrived);
+            }
+        }
+        for (at, tree) in at.into_iter().zip(tree) {
+            if tree < roots.len() {
+                leaves[tree] = self.leaf(row, at);
             }
         }
     }
@@ -197,8 +221,9 @@ impl Forest {
     fn sum(&self, row: &[f32]) -> f64 {
         let base = self.base();
         let (mut narrow, mut wide) = (base as f32, base);
-        for roots in self.roots.chunks(IN_FLIGHT) {
-            let leaves = self.leaves(row, roots);
+        let mut leaves = [0; BLOCK_TREES + IN_FLIGHT];
+        for roots in self.roots.chunks(BLOCK_TREES) {
+            self.leaves(row, roots, &mut leaves);
             for leaf in &leaves[..roots.len()] {
                 let value = self.values[*leaf as usize];
                 narrow += value as f32;
