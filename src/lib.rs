@@ -84,8 +84,8 @@ pub use learn::{
 pub use list::{LIST_ITEMS_MAX, LIST_VALUE_BYTES_MAX, LISTS_MAX, List, ListError, ListItem, ListKind, Lists};
 pub use model::{
     Artifact, Branch, Calibration, Combine, Form, Input, Logistic, MODEL_BYTES_MAX, MODEL_DEPTH_MAX,
-    MODEL_INPUTS_MAX, MODEL_NODES_MAX, MODEL_TREES_MAX, Model, ModelError, Node, Sample, TrainingCard, Tree,
-    Trees, Width, score_of,
+    MODEL_INPUTS_MAX, MODEL_NODES_MAX, MODEL_TREE_NODES_MAX, MODEL_TREES_MAX, Model, ModelError, Node,
+    Sample, TrainingCard, Tree, Trees, Width, score_of,
 };
 pub use money::{AMOUNT_MINOR_MAX, AmountError, Currency, Money, Rates};
 pub use payment::{FieldError, ITEMS_MAX, Item, Payment};

@@ -15,6 +15,12 @@ pub const MODEL_TREES_MAX: usize = 10_000;
 /// assert_eq!(tollgate::MODEL_NODES_MAX, 8_000_000);
 /// ```
 pub const MODEL_NODES_MAX: usize = 8_000_000;
+/// Most nodes of one tree.
+///
+/// ```
+/// assert_eq!(tollgate::MODEL_TREE_NODES_MAX, 262_144);
+/// ```
+pub const MODEL_TREE_NODES_MAX: usize = super::flat::TREE_NODES_MAX;
 /// Most splits between a root and a leaf.
 ///
 /// ```
@@ -71,8 +77,9 @@ pub(super) fn check_trees(trees: &Trees, inputs: usize) -> Result<(), ModelError
 }
 
 fn check_tree(t: usize, tree: &Tree, inputs: usize) -> Result<(), ModelError> {
-    if tree.nodes.is_empty() {
-        return refuse(format!("tree {t} has no nodes"));
+    let found = tree.nodes.len();
+    if found == 0 || found > MODEL_TREE_NODES_MAX {
+        return refuse(format!("tree {t}: {found} nodes, and 1 to {MODEL_TREE_NODES_MAX} are possible"));
     }
     // Depth of each node that a parent has named; the root is named by the tree.
     let mut depths = vec![None; tree.nodes.len()];

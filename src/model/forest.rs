@@ -1,6 +1,7 @@
 //! An ensemble of trees, flattened: how does one row pass all trees fast?
 
 use super::check::check_trees;
+use super::flat::{BY_SET, Flat, LEFT_LEAF, MISSING_LEFT, RIGHT_LEAF};
 use super::tree::{Branch, Combine, Node, Tree, Trees, Width};
 use super::{Model, ModelError, shap};
 
@@ -11,27 +12,6 @@ const BLOCK_TREES: usize = 256;
 
 /// Rows that go down one tree after the other together: few enough that they stay in the first cache.
 const BLOCK_ROWS: usize = 64;
-
-/// A node of the flattened form. Siblings are neighbours; a leaf leads to itself, so that trees of unequal
-/// depth can be walked in step.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Flat {
-    /// `x <= threshold` goes left. Infinite for a leaf.
-    threshold: f32,
-    pub(super) input: u16,
-    missing_left: bool,
-    /// [`LEFT_LEAF`], [`RIGHT_LEAF`], [`BY_SET`].
-    marks: u8,
-    /// The left child; the right one is the next.
-    pub(super) left: u32,
-}
-
-/// Mark: the left child is a leaf.
-const LEFT_LEAF: u8 = 1;
-/// Mark: the right child is a leaf.
-const RIGHT_LEAF: u8 = 2;
-/// Mark: left goes what `sets` holds, not what the threshold says.
-const BY_SET: u8 = 4;
 
 /// An ensemble that has been checked.
 #[derive(Debug)]
@@ -79,15 +59,13 @@ impl Forest {
         while let Some(&(from, depth)) = order.get(next) {
             deepest = depth;
             let at = root + next as u32;
-            let leaf =
-                Flat { threshold: f32::INFINITY, input: 0, missing_left: true, marks: LEFT_LEAF, left: at };
             let (flat, value, cover) = match &tree.nodes[from] {
                 Node::Leaf { value, cover } => {
                     let value = match self.width {
                         Width::F32 => f64::from(*value as f32),
                         Width::F64 => *value,
                     };
-                    (leaf, value, *cover)
+                    (Flat::LEAF, value, *cover)
                 }
                 Node::Split { input, branch, missing_left, left, right, cover, value } => {
                     let threshold = match branch {
@@ -100,18 +78,14 @@ impl Forest {
                             0.0
                         }
                     };
-                    let mark = |child: u32, mark: u8| match &tree.nodes[child as usize] {
+                    let mark = |child: u32, mark: u32| match &tree.nodes[child as usize] {
                         Node::Leaf { .. } => mark,
                         Node::Split { .. } => 0,
                     };
-                    let by_set = if matches!(branch, Branch::In(_)) { BY_SET } else { 0 };
-                    let flat = Flat {
-                        threshold,
-                        input: *input,
-                        missing_left: *missing_left,
-                        marks: mark(*left, LEFT_LEAF) | mark(*right, RIGHT_LEAF) | by_set,
-                        left: root + order.len() as u32,
-                    };
+                    let set = if matches!(branch, Branch::In(_)) { BY_SET } else { 0 };
+                    let missing = if *missing_left { MISSING_LEFT } else { 0 };
+                    let marks = mark(*left, LEFT_LEAF) | mark(*right, RIGHT_LEAF) | set | missing;
+                    let flat = Flat::split(threshold, *input, (order.len() - next) as u32, marks);
                     order.extend([(*left as usize, depth + 1), (*right as usize, depth + 1)]);
                     (flat, *value, *cover)
                 }
@@ -127,15 +101,15 @@ impl Forest {
 
     /// The node after `at`; a leaf gives itself.
     pub(super) fn step(&self, row: &[f32], at: u32) -> u32 {
-        let node = &self.nodes[at as usize];
-        let x = row[usize::from(node.input)];
-        let left = if node.marks & BY_SET != 0 { self.in_set(at, x, node) } else { goes_left(node, x) };
-        node.left + u32::from(!left)
+        let node = self.nodes[at as usize];
+        let x = row[node.input()];
+        let left = if node.marks() & BY_SET != 0 { self.in_set(at, x, node) } else { node.goes_left(x) };
+        node.left(at) + u32::from(!left)
     }
 
-    fn in_set(&self, at: u32, x: f32, node: &Flat) -> bool {
+    fn in_set(&self, at: u32, x: f32, node: Flat) -> bool {
         if x.is_nan() {
-            return node.missing_left;
+            return node.marks() & MISSING_LEFT != 0;
         }
         let set = self.sets.binary_search_by_key(&at, |(at, _)| *at);
         // Whole part, as LightGBM takes it; above u32 is in no set.
@@ -166,12 +140,12 @@ impl Forest {
         let mut next = IN_FLIGHT;
         while next < roots.len() {
             for (at, tree) in at.iter_mut().zip(&mut tree) {
-                let node = &self.nodes[*at as usize];
-                let right = !goes_left(node, row[usize::from(node.input)]);
-                let child = node.left + u32::from(right);
+                let node = self.nodes[*at as usize];
+                let right = !node.goes_left(row[node.input()]);
+                let child = node.left(*at) + u32::from(right);
                 // Lanes that have run past the last tree write behind the leaves.
                 leaves[*tree] = child;
-                let arrived = node.marks >> u8::from(right) & 1 == 1;
+                let arrived = node.marks() >> u32::from(right) & 1 == 1;
                 let root = roots[next.min(roots.len() - 1)];
                 (*at, *tree) = if arrived { (root, next) } else { (child, *tree) };
                 next += usize::from(arrived);
@@ -196,8 +170,8 @@ impl Forest {
                 for _ in 0..depth {
                     let mut moved = 0;
                     for (at, row) in at.iter_mut().zip(rows.chunks_exact(width)) {
-                        let node = &self.nodes[*at as usize];
-                        let next = node.left + u32::from(!goes_left(node, row[usize::from(node.input)]));
+                        let node = self.nodes[*at as usize];
+                        let next = node.left(*at) + u32::from(!node.goes_left(row[node.input()]));
                         moved |= next ^ *at;
                         *at = next;
                     }
@@ -267,11 +241,6 @@ impl Forest {
     }
 }
 
-#[inline]
-fn goes_left(node: &Flat, x: f32) -> bool {
-    (x <= node.threshold) | (x.is_nan() & node.missing_left)
-}
-
 /// The `f32` that decides `x <= threshold` alike for every `f32`.
 fn at_most(threshold: f64) -> f32 {
     let near = threshold as f32;
@@ -333,7 +302,7 @@ impl Model for Forest {
                     break;
                 }
                 let change = self.values[next as usize] - self.values[at as usize];
-                out[usize::from(self.nodes[at as usize].input)] += share * change;
+                out[self.nodes[at as usize].input()] += share * change;
                 at = next;
             }
         }

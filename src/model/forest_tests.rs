@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::check::MODEL_DEPTH_MAX;
+use crate::model::check::{MODEL_DEPTH_MAX, MODEL_TREE_NODES_MAX};
 
 fn split(input: u16, branch: Branch, left: u32, right: u32) -> Node {
     Node::Split { input, branch, missing_left: input == 0, left, right, cover: 4.0, value: 0.0 }
@@ -103,6 +103,22 @@ fn takes_the_deepest_tree_and_none_deeper() {
     assert!(error.to_string().contains("deeper than 256"), "{error}");
 }
 
+/// Every node that has room below the limit is a split.
+fn bush(nodes: usize) -> Trees {
+    let node = |at: usize| match 2 * at + 2 < nodes {
+        true => split(0, Branch::AtMost(at as f64), 2 * at as u32 + 1, 2 * at as u32 + 2),
+        false => leaf(0.0),
+    };
+    Trees { trees: vec![Tree { nodes: (0..nodes).map(node).collect() }], ..chain(0) }
+}
+
+#[test]
+fn takes_the_largest_tree_and_none_larger() {
+    assert!(Forest::new(&bush(MODEL_TREE_NODES_MAX - 1), 1).is_ok());
+    let error = Forest::new(&bush(MODEL_TREE_NODES_MAX + 1), 1).unwrap_err();
+    assert!(error.to_string().contains("262145 nodes"), "{error}");
+}
+
 #[test]
 fn refuses_what_is_no_tree() {
     let check = |nodes: Vec<Node>, expected: &str| {
@@ -111,7 +127,7 @@ fn refuses_what_is_no_tree() {
         assert!(error.contains(expected), "{error}");
     };
     let at = |left, right| split(0, Branch::AtMost(0.0), left, right);
-    check(vec![], "no nodes");
+    check(vec![], "0 nodes");
     check(vec![at(0, 1), leaf(0.0)], "isn't behind it");
     check(vec![at(1, 1), leaf(0.0)], "another parent");
     check(vec![leaf(0.0), leaf(0.0)], "no node before it");

@@ -7,6 +7,7 @@
 mod artifact;
 mod calibration;
 mod check;
+mod flat;
 mod forest;
 mod logistic;
 mod scale;
@@ -22,7 +23,7 @@ use std::fmt;
 
 pub use artifact::{Artifact, Form, Input, MODEL_BYTES_MAX, Sample, TrainingCard};
 pub use calibration::Calibration;
-pub use check::{MODEL_DEPTH_MAX, MODEL_NODES_MAX, MODEL_TREES_MAX};
+pub use check::{MODEL_DEPTH_MAX, MODEL_NODES_MAX, MODEL_TREE_NODES_MAX, MODEL_TREES_MAX};
 pub(crate) use forest::expected_depth;
 pub use logistic::Logistic;
 pub use scale::score_of;

@@ -17,7 +17,7 @@ struct Step {
 
 /// The mean of a node's leaves by cover.
 pub(super) fn expected(forest: &Forest, at: u32) -> f64 {
-    let left = forest.nodes[at as usize].left;
+    let left = forest.nodes[at as usize].left(at);
     if left == at {
         return forest.values[at as usize];
     }
@@ -40,7 +40,8 @@ fn left_share(forest: &Forest, left: u32) -> f64 {
 fn descend(forest: &Forest, row: &[f32], at: u32, path: &[Step], step: Step, scale: f64, out: &mut [f64]) {
     let mut path = extended(path, step);
     let node = forest.nodes[at as usize];
-    if node.left == at {
+    let left = node.left(at);
+    if left == at {
         for i in 1..path.len() {
             let weight = unwound_sum(&path, i);
             let Some(input) = path[i].input else { continue };
@@ -50,15 +51,15 @@ fn descend(forest: &Forest, row: &[f32], at: u32, path: &[Step], step: Step, sca
         return;
     }
     let (mut unknown, mut known) = (1.0, 1.0);
-    if let Some(i) = path.iter().position(|s| s.input == Some(node.input)) {
+    if let Some(i) = path.iter().position(|s| s.input == Some(node.input() as u16)) {
         (unknown, known) = (path[i].unknown, path[i].known);
         unwind(&mut path, i);
     }
     let hot = forest.step(row, at);
-    let share = left_share(forest, node.left);
-    for (child, share) in [(node.left, share), (node.left + 1, 1.0 - share)] {
+    let share = left_share(forest, left);
+    for (child, share) in [(left, share), (left + 1, 1.0 - share)] {
         let known = if child == hot { known } else { 0.0 };
-        let (input, unknown) = (Some(node.input), unknown * share);
+        let (input, unknown) = (Some(node.input() as u16), unknown * share);
         if known == 0.0 && unknown == 0.0 {
             continue;
         }
