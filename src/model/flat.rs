@@ -56,10 +56,10 @@ impl Flat {
         at + (self.word >> (INPUT_BITS + MARK_BITS))
     }
 
-    /// Whether the threshold sends `x` left.
+    /// Whether the threshold sends `x` left, which may be absent where `ABSENT` says so.
     #[inline(always)]
-    pub(super) fn goes_left(self, x: f32) -> bool {
-        (x <= self.threshold) | (x.is_nan() & (self.word & MISSING_LEFT != 0))
+    pub(super) fn goes_left<const ABSENT: bool>(self, x: f32) -> bool {
+        (x <= self.threshold) | (ABSENT && x.is_nan() & (self.word & MISSING_LEFT != 0))
     }
 }
 
@@ -73,9 +73,11 @@ mod tests {
         let node = Flat::split(1.5, input, behind, RIGHT_LEAF | BY_SET);
         assert_eq!((node.left(7), node.input()), (7 + behind, usize::from(input)));
         assert_eq!(node.marks(), RIGHT_LEAF | BY_SET);
-        assert!(node.goes_left(1.5) && !node.goes_left(1.6) && !node.goes_left(f32::NAN));
-        assert!(Flat::split(0.0, 0, 1, MISSING_LEFT).goes_left(f32::NAN));
+        assert!(
+            node.goes_left::<false>(1.5) && !node.goes_left::<true>(1.6) && !node.goes_left::<true>(f32::NAN)
+        );
+        assert!(Flat::split(0.0, 0, 1, MISSING_LEFT).goes_left::<true>(f32::NAN));
         assert_eq!(Flat::LEAF.left(9), 9);
-        assert!([f32::NAN, f32::INFINITY, -1.0].into_iter().all(|x| Flat::LEAF.goes_left(x)));
+        assert!([f32::NAN, f32::INFINITY, -1.0].into_iter().all(|x| Flat::LEAF.goes_left::<true>(x)));
     }
 }

@@ -103,7 +103,8 @@ impl Forest {
     pub(super) fn step(&self, row: &[f32], at: u32) -> u32 {
         let node = self.nodes[at as usize];
         let x = row[node.input()];
-        let left = if node.marks() & BY_SET != 0 { self.in_set(at, x, node) } else { node.goes_left(x) };
+        let left =
+            if node.marks() & BY_SET != 0 { self.in_set(at, x, node) } else { node.goes_left::<true>(x) };
         node.left(at) + u32::from(!left)
     }
 
@@ -131,7 +132,13 @@ impl Forest {
 
     /// The leaves of some trees. Eight are on their way at a time, and whichever arrives makes room for the
     /// next, without a branch that could be guessed wrong.
-    fn leaves(&self, row: &[f32], roots: &[u32], leaves: &mut [u32; BLOCK_TREES + IN_FLIGHT]) {
+    /// `ABSENT` says that the row may lack an input; most rows don't, and are asked less.
+    fn leaves<const ABSENT: bool>(
+        &self,
+        row: &[f32],
+        roots: &[u32],
+        leaves: &mut [u32; BLOCK_TREES + IN_FLIGHT],
+    ) {
         let Some(first) = roots.first_chunk::<IN_FLIGHT>().filter(|_| self.sets.is_empty()) else {
             leaves.iter_mut().zip(roots).for_each(|(leaf, root)| *leaf = self.leaf(row, *root));
             return;
@@ -141,7 +148,7 @@ impl Forest {
         while next < roots.len() {
             for (at, tree) in at.iter_mut().zip(&mut tree) {
                 let node = self.nodes[*at as usize];
-                let right = !node.goes_left(row[node.input()]);
+                let right = !node.goes_left::<ABSENT>(row[node.input()]);
                 let child = node.left(*at) + u32::from(right);
                 // Lanes that have run past the last tree write behind the leaves.
                 leaves[*tree] = child;
@@ -160,7 +167,7 @@ impl Forest {
 
     /// Adds one tree's answers to the sums of some rows, which go down it in step: the tree stays in the
     /// first cache, and the rows' waits for its nodes overlap.
-    fn add_tree(&self, tree: usize, rows: &[f32], sums: &mut [(f32, f64)]) {
+    fn add_tree<const ABSENT: bool>(&self, tree: usize, rows: &[f32], sums: &mut [(f32, f64)]) {
         let width = self.inputs.max(1);
         let (root, depth) = (self.roots[tree], self.depths[tree]);
         for (rows, sums) in rows.chunks(width * IN_FLIGHT).zip(sums.chunks_mut(IN_FLIGHT)) {
@@ -171,7 +178,7 @@ impl Forest {
                     let mut moved = 0;
                     for (at, row) in at.iter_mut().zip(rows.chunks_exact(width)) {
                         let node = self.nodes[*at as usize];
-                        let next = node.left(*at) + u32::from(!node.goes_left(row[node.input()]));
+                        let next = node.left(*at) + u32::from(!node.goes_left::<ABSENT>(row[node.input()]));
                         moved |= next ^ *at;
                         *at = next;
                     }
@@ -195,9 +202,13 @@ impl Forest {
     fn sum(&self, row: &[f32]) -> f64 {
         let base = self.base();
         let (mut narrow, mut wide) = (base as f32, base);
+        let absent = row.iter().any(|x| x.is_nan());
         let mut leaves = [0; BLOCK_TREES + IN_FLIGHT];
         for roots in self.roots.chunks(BLOCK_TREES) {
-            self.leaves(row, roots, &mut leaves);
+            match absent {
+                true => self.leaves::<true>(row, roots, &mut leaves),
+                false => self.leaves::<false>(row, roots, &mut leaves),
+            }
             for leaf in &leaves[..roots.len()] {
                 let value = self.values[*leaf as usize];
                 narrow += value as f32;
@@ -283,7 +294,10 @@ impl Model for Forest {
             let count = out.len().min(rows.len() / width);
             let mut sums = [(base as f32, base); BLOCK_ROWS];
             let (rows, sums) = (&rows[..count * width], &mut sums[..count]);
-            (0..self.roots.len()).for_each(|tree| self.add_tree(tree, rows, sums));
+            match rows.iter().any(|x| x.is_nan()) {
+                true => (0..self.roots.len()).for_each(|tree| self.add_tree::<true>(tree, rows, sums)),
+                false => (0..self.roots.len()).for_each(|tree| self.add_tree::<false>(tree, rows, sums)),
+            }
             out.iter_mut().zip(sums).for_each(|(out, sum)| *out = self.combined(self.of_width(*sum)));
         }
     }
