@@ -32,6 +32,18 @@ fn refusal(format: Option<Format>, bytes: &[u8]) -> String {
     }
 }
 
+/// Found by the fuzzer: the delimiter was looked for in what the first read happened to give.
+#[test]
+fn a_blank_line_before_the_header_hides_no_delimiter() {
+    for text in ["\n=*$*$;@", "\n\nid;at;amount;currency\np1;2026-11-23;1.00;EUR\n"] {
+        tollgate::fuzzing::csv_rows(text.as_bytes());
+    }
+    let schema = Arc::new(Schema::standard());
+    let text = b"\nid;at;amount;currency\np1;2026-11-23;1.00;EUR\n".to_vec();
+    let (payments, rejects) = read(&schema, Some(Format::Csv), text).unwrap();
+    assert_eq!((payments.len(), rejects.len()), (1, 0), "{rejects:?}");
+}
+
 #[test]
 fn a_row_is_read_to_its_limits_and_not_past_them() {
     let schema = Arc::new(Schema::standard());

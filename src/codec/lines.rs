@@ -162,9 +162,11 @@ impl Lines {
         }
     }
 
-    /// What has been read and not handed out, at least a line of it: for a look at the first bytes.
+    /// What has been read and not handed out, at least a line of it that is not blank: for a look at the
+    /// first bytes. A pipe may give a blank line first, and what matters later.
     pub fn peek(&mut self) -> io::Result<&[u8]> {
-        while !self.ended && self.rest.len() <= self.line_bytes_max && memchr(b'\n', &self.rest).is_none() {
+        let whole = |rest: &[u8]| memchr(b'\n', rest.trim_ascii_start()).is_some();
+        while !self.ended && self.rest.len() <= self.line_bytes_max && !whole(&self.rest) {
             self.fill()?;
         }
         Ok(&self.rest)
