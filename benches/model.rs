@@ -7,6 +7,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
 use smartcore::linalg::basic::matrix::DenseMatrix;
+use tollgate::learn::import::{Inputs, Source};
 use tollgate::{Artifact, Branch, Combine, Form, Input, Model, Node, TrainingCard, Tree, Trees, Width};
 
 const INPUTS: usize = 30;
@@ -68,11 +69,15 @@ fn walk(trees: &Trees, row: &[f32]) -> f64 {
                     sum += value;
                     break;
                 }
-                Node::Split { input, branch: Branch::AtMost(t), left, right, .. } => {
-                    let goes_left = f64::from(row[usize::from(*input)]) <= *t;
+                Node::Split { input, branch, left, right, .. } => {
+                    let x = f64::from(row[usize::from(*input)]);
+                    let goes_left = match branch {
+                        Branch::AtMost(t) => x <= *t,
+                        Branch::Below(t) => x < *t,
+                        Branch::In(_) => unreachable!("none of these models has a set"),
+                    };
                     at = if goes_left { *left } else { *right } as usize;
                 }
-                Node::Split { .. } => unreachable!("only thresholds were drawn"),
             }
         }
     }
@@ -85,34 +90,59 @@ fn models(c: &mut Criterion) {
     let log_odds = Combine::LogOdds { base: 0.0 };
     let isolation = Combine::Isolation { samples: 256 };
     for (name, count, leaves, even, combine) in [
-        ("500 trees x 31 leaves", 500, 31, false, log_odds),
-        ("100 trees x depth 6", 100, 64, true, log_odds),
-        ("isolation, 100 trees x 256 leaves", 100, 256, false, isolation),
+        ("500 drawn trees x 31 leaves", 500, 31, false, log_odds),
+        ("100 drawn trees x depth 6", 100, 64, true, log_odds),
+        ("isolation, 100 drawn trees x 256 leaves", 100, 256, false, isolation),
     ] {
         let trees = ensemble(&mut random, count, leaves, even, combine);
-        let model = compile(&trees);
-        let mut group = c.benchmark_group(format!("model/{name}"));
-        group.throughput(Throughput::Elements(ROWS as u64));
-        group.bench_function("one row, each of 2000", |b| {
-            b.iter(|| black_box(&rows).chunks_exact(INPUTS).map(|row| model.margin(row)).sum::<f64>());
-        });
-        let mut out = vec![0.0; ROWS];
-        group.bench_function("batch of 2000", |b| b.iter(|| model.margins(black_box(&rows), &mut out)));
-        let mut shares = [0.0; INPUTS];
-        group.bench_function("contributions", |b| {
-            b.iter(|| {
-                black_box(&rows)
-                    .chunks_exact(INPUTS)
-                    .map(|row| model.contributions(row, &mut shares))
-                    .sum::<f64>()
-            });
-        });
-        group.bench_function("node by node, branching", |b| {
-            b.iter(|| black_box(&rows).chunks_exact(INPUTS).map(|row| walk(&trees, row)).sum::<f64>());
-        });
-        group.finish();
+        ask(c, name, &trees, &rows);
     }
+    trained(c);
     smartcore_forest(c, &rows);
+}
+
+/// Models that other tools trained, and the rows they were asked about.
+fn trained(c: &mut Criterion) {
+    const DIR: &str = "../shared/data/perf/models";
+    let Ok(text) = std::fs::read_to_string(format!("{DIR}/rows.csv")) else {
+        return eprintln!("SKIPPED: {DIR} is absent; only drawn trees are timed");
+    };
+    let rows: Vec<f32> =
+        text.lines().flat_map(|line| line.split(',').map(|x| x.parse::<f32>().expect("a number"))).collect();
+    for (name, file) in [
+        ("LightGBM, 500 trees x 31 leaves", "lgb500.txt"),
+        ("XGBoost, 100 trees x depth 6", "xgb100.json"),
+        ("scikit-learn isolation forest, 100 trees of 256 rows", "iso100.json"),
+    ] {
+        let bytes = std::fs::read(format!("{DIR}/{file}")).expect("it lies beside the rows");
+        let source = Source::read(&bytes).expect("a sound file");
+        let inputs: String = source.features.iter().map(|f| format!("{f} = \"amount\"\n")).collect();
+        let inputs = Inputs::parse(&format!("[inputs]\n{inputs}")).expect("one expression for all");
+        let artifact = source.artifact("bench", file, &inputs).expect("every feature has an input");
+        let Form::Trees(trees) = artifact.form else { continue };
+        ask(c, name, &trees, &rows);
+    }
+}
+
+fn ask(c: &mut Criterion, name: &str, trees: &Trees, rows: &[f32]) {
+    let model = compile(trees);
+    let mut group = c.benchmark_group(format!("model/{name}"));
+    group.throughput(Throughput::Elements(ROWS as u64));
+    group.bench_function("one row, each of 2000", |b| {
+        b.iter(|| black_box(rows).chunks_exact(INPUTS).map(|row| model.margin(row)).sum::<f64>());
+    });
+    let mut out = vec![0.0; ROWS];
+    group.bench_function("batch of 2000", |b| b.iter(|| model.margins(black_box(rows), &mut out)));
+    let mut shares = [0.0; INPUTS];
+    group.bench_function("contributions", |b| {
+        b.iter(|| {
+            black_box(rows).chunks_exact(INPUTS).map(|row| model.contributions(row, &mut shares)).sum::<f64>()
+        });
+    });
+    group.bench_function("node by node, branching", |b| {
+        b.iter(|| black_box(rows).chunks_exact(INPUTS).map(|row| walk(trees, row)).sum::<f64>());
+    });
+    group.finish();
 }
 
 /// A forest of smartcore's own growing, 100 trees of depth 10, asked for the same rows.

@@ -40,6 +40,11 @@ impl Flat {
         Flat { threshold, word: behind << (INPUT_BITS + MARK_BITS) | u32::from(input) << MARK_BITS | marks }
     }
 
+    /// `x <= threshold` goes left.
+    pub(super) fn threshold(self) -> f32 {
+        self.threshold
+    }
+
     #[inline(always)]
     pub(super) fn input(self) -> usize {
         (self.word >> MARK_BITS & ((1 << INPUT_BITS) - 1)) as usize

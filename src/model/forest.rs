@@ -1,17 +1,14 @@
-//! An ensemble of trees, flattened: how does one row pass all trees fast?
+//! An ensemble of trees, flattened: what do all trees together say of a row?
 
 use super::check::check_trees;
 use super::flat::{BY_SET, Flat, LEFT_LEAF, MISSING_LEFT, RIGHT_LEAF};
+use super::lanes::{self, Lanes};
+use super::paths::Paths;
 use super::tree::{Branch, Combine, Node, Tree, Trees, Width};
 use super::{Model, ModelError, shap};
 
-/// Trees, or rows, walked at once: enough loads in flight to hide the wait for a node.
-const IN_FLIGHT: usize = 8;
-/// Trees whose leaves are found before they are summed.
-const BLOCK_TREES: usize = 256;
-
-/// Rows that go down one tree after the other together: few enough that they stay in the first cache.
-const BLOCK_ROWS: usize = 64;
+/// Rows that pass one tree after the other together: few enough that they stay in the first cache.
+const BLOCK_ROWS: usize = lanes::ROWS_MAX;
 
 /// An ensemble that has been checked.
 #[derive(Debug)]
@@ -21,13 +18,60 @@ pub(super) struct Forest {
     combine: Combine,
     pub(super) roots: Vec<u32>,
     /// Of each tree, the splits between its root and its deepest leaf.
-    depths: Vec<u16>,
+    pub(super) depths: Vec<u16>,
     pub(super) nodes: Vec<Flat>,
     /// The answer at each node, leaf or not.
     pub(super) values: Vec<f64>,
     pub(super) covers: Vec<f64>,
+    /// What the trees answer before they ask anything, and the base.
+    rest: f64,
     /// Node and what goes left there, by node; empty for most models.
-    sets: Vec<(u32, Vec<u32>)>,
+    pub(super) sets: Vec<(u32, Vec<u32>)>,
+    wide: Option<Wide>,
+}
+
+/// The same trees side by side, where that is faster than a walk.
+#[derive(Debug)]
+struct Wide {
+    lanes: Lanes,
+    /// The answer at each leaf of the lanes.
+    values: Vec<f64>,
+    paths: Option<Paths>,
+}
+
+/// A sum in the source's width.
+trait Total: Copy {
+    fn of(x: f64) -> Self;
+    fn add(&mut self, x: f64);
+    fn get(self) -> f64;
+}
+
+impl Total for f32 {
+    fn of(x: f64) -> f32 {
+        x as f32
+    }
+
+    fn add(&mut self, x: f64) {
+        *self += x as f32;
+    }
+
+    fn get(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Total for f64 {
+    fn of(x: f64) -> f64 {
+        x
+    }
+
+    fn add(&mut self, x: f64) {
+        *self += x;
+    }
+
+    fn get(self) -> f64 {
+        self
+    }
 }
 
 impl Forest {
@@ -42,11 +86,25 @@ impl Forest {
             nodes: Vec::new(),
             values: Vec::new(),
             covers: Vec::new(),
+            rest: 0.0,
             sets: Vec::new(),
+            wide: None,
         };
         trees.trees.iter().for_each(|tree| forest.push(tree));
         forest.sets.sort_by_key(|(at, _)| *at);
+        forest.rest =
+            forest.roots.iter().fold(forest.base(), |sum, root| sum + forest.values[*root as usize]);
+        forest.widen(Lanes::new(&forest.nodes, &forest.roots, inputs));
         Ok(forest)
+    }
+
+    /// Asks the trees by these lanes from now on.
+    fn widen(&mut self, lanes: Option<Lanes>) {
+        self.wide = lanes.map(|lanes| Wide {
+            values: lanes.leaves.iter().map(|leaf| self.values[*leaf as usize]).collect(),
+            paths: Paths::new(self, &lanes.leaves),
+            lanes,
+        });
     }
 
     /// Appends a tree, breadth first.
@@ -99,131 +157,42 @@ impl Forest {
         self.depths.push(deepest);
     }
 
-    /// The node after `at`; a leaf gives itself.
-    pub(super) fn step(&self, row: &[f32], at: u32) -> u32 {
-        let node = self.nodes[at as usize];
-        let x = row[node.input()];
-        let left =
-            if node.marks() & BY_SET != 0 { self.in_set(at, x, node) } else { node.goes_left::<true>(x) };
-        node.left(at) + u32::from(!left)
-    }
-
-    fn in_set(&self, at: u32, x: f32, node: Flat) -> bool {
-        if x.is_nan() {
-            return node.marks() & MISSING_LEFT != 0;
-        }
-        let set = self.sets.binary_search_by_key(&at, |(at, _)| *at);
-        // Whole part, as LightGBM takes it; above u32 is in no set.
-        x > -1.0
-            && x < 4_294_967_296.0
-            && set.is_ok_and(|set| self.sets[set].1.binary_search(&(x as u32)).is_ok())
-    }
-
-    /// The leaf of one tree.
-    fn leaf(&self, row: &[f32], mut at: u32) -> u32 {
-        loop {
-            let next = self.step(row, at);
-            if next == at {
-                return at;
-            }
-            at = next;
-        }
-    }
-
-    /// The leaves of some trees. Eight are on their way at a time, and whichever arrives makes room for the
-    /// next, without a branch that could be guessed wrong.
-    /// `ABSENT` says that the row may lack an input; most rows don't, and are asked less.
-    fn leaves<const ABSENT: bool>(
-        &self,
-        row: &[f32],
-        roots: &[u32],
-        leaves: &mut [u32; BLOCK_TREES + IN_FLIGHT],
-    ) {
-        let Some(first) = roots.first_chunk::<IN_FLIGHT>().filter(|_| self.sets.is_empty()) else {
-            leaves.iter_mut().zip(roots).for_each(|(leaf, root)| *leaf = self.leaf(row, *root));
-            return;
-        };
-        let (mut at, mut tree) = (*first, std::array::from_fn::<usize, IN_FLIGHT, _>(|lane| lane));
-        let mut next = IN_FLIGHT;
-        while next < roots.len() {
-            for (at, tree) in at.iter_mut().zip(&mut tree) {
-                let node = self.nodes[*at as usize];
-                let right = !node.goes_left::<ABSENT>(row[node.input()]);
-                let child = node.left(*at) + u32::from(right);
-                // Lanes that have run past the last tree write behind the leaves.
-                leaves[*tree] = child;
-                let arrived = node.marks() >> u32::from(right) & 1 == 1;
-                let root = roots[next.min(roots.len() - 1)];
-                (*at, *tree) = if arrived { (root, next) } else { (child, *tree) };
-                next += usize::from(arrived);
-            }
-        }
-        for (at, tree) in at.into_iter().zip(tree) {
-            if tree < roots.len() {
-                leaves[tree] = self.leaf(row, at);
-            }
-        }
-    }
-
-    /// Adds one tree's answers to the sums of some rows, which go down it in step: the tree stays in the
-    /// first cache, and the rows' waits for its nodes overlap.
-    fn add_tree<const ABSENT: bool>(&self, tree: usize, rows: &[f32], sums: &mut [(f32, f64)]) {
-        let width = self.inputs.max(1);
-        let (root, depth) = (self.roots[tree], self.depths[tree]);
-        for (rows, sums) in rows.chunks(width * IN_FLIGHT).zip(sums.chunks_mut(IN_FLIGHT)) {
-            let mut at = [root; IN_FLIGHT];
-            let lanes = sums.len();
-            if self.sets.is_empty() {
-                for _ in 0..depth {
-                    let mut moved = 0;
-                    for (at, row) in at.iter_mut().zip(rows.chunks_exact(width)) {
-                        let node = self.nodes[*at as usize];
-                        let next = node.left(*at) + u32::from(!node.goes_left::<ABSENT>(row[node.input()]));
-                        moved |= next ^ *at;
-                        *at = next;
-                    }
-                    if moved == 0 {
-                        break;
-                    }
-                }
-            } else {
-                for (at, row) in at.iter_mut().zip(rows.chunks_exact(width)) {
-                    (0..depth).for_each(|_| *at = self.step(row, *at));
-                }
-            }
-            for (sum, at) in sums.iter_mut().zip(&at[..lanes]) {
-                let value = self.values[*at as usize];
-                *sum = (sum.0 + value as f32, sum.1 + value);
-            }
-        }
-    }
-
     /// The trees' answers, added in their order and width.
     fn sum(&self, row: &[f32]) -> f64 {
-        let base = self.base();
-        let (mut narrow, mut wide) = (base as f32, base);
-        let absent = row.iter().any(|x| x.is_nan());
-        let mut leaves = [0; BLOCK_TREES + IN_FLIGHT];
-        for roots in self.roots.chunks(BLOCK_TREES) {
-            match absent {
-                true => self.leaves::<true>(row, roots, &mut leaves),
-                false => self.leaves::<false>(row, roots, &mut leaves),
-            }
-            for leaf in &leaves[..roots.len()] {
-                let value = self.values[*leaf as usize];
-                narrow += value as f32;
-                wide += value;
-            }
+        match self.width {
+            Width::F32 => self.sum_in::<f32>(row),
+            Width::F64 => self.sum_in::<f64>(row),
         }
-        self.of_width((narrow, wide))
     }
 
-    /// The sum that was kept in the source's width.
-    fn of_width(&self, (narrow, wide): (f32, f64)) -> f64 {
-        match self.width {
-            Width::F32 => f64::from(narrow),
-            Width::F64 => wide,
+    fn sum_in<T: Total>(&self, row: &[f32]) -> f64 {
+        let mut sum = T::of(self.base());
+        match &self.wide {
+            Some(Wide { lanes, values, .. }) => lanes.each(row, |leaves| {
+                // Loaded first, added then: the sum waits for itself only, while the next trees are asked.
+                let mut some = [0.0; lanes::TREES_AT_ONCE];
+                some.iter_mut().zip(leaves).for_each(|(at, leaf)| *at = values[*leaf as usize]);
+                some[..leaves.len()].iter().for_each(|value| sum.add(*value));
+            }),
+            None => self.walk(row, |leaf| sum.add(self.values[leaf as usize])),
         }
+        sum.get()
+    }
+
+    /// The sums of up to [`BLOCK_ROWS`] rows.
+    fn sums_in<T: Total>(&self, rows: &[f32], out: &mut [f64]) {
+        let mut sums = [T::of(self.base()); BLOCK_ROWS];
+        let sums = &mut sums[..out.len()];
+        match &self.wide {
+            Some(Wide { lanes, values, .. }) => lanes.each_of(rows, self.inputs.max(1), |first, leaves| {
+                let sums = sums[first..].iter_mut();
+                sums.zip(leaves).for_each(|(sum, leaf)| sum.add(values[*leaf as usize]));
+            }),
+            None => self.walk_rows(rows, self.inputs.max(1), |row, leaf| {
+                sums[row].add(self.values[leaf as usize]);
+            }),
+        }
+        out.iter_mut().zip(sums).for_each(|(out, sum)| *out = self.combined(sum.get()));
     }
 
     fn combined(&self, sum: f64) -> f64 {
@@ -289,16 +258,13 @@ impl Model for Forest {
 
     fn margins(&self, rows: &[f32], out: &mut [f64]) {
         let width = self.inputs.max(1);
-        let base = self.base();
         for (rows, out) in rows.chunks(width * BLOCK_ROWS).zip(out.chunks_mut(BLOCK_ROWS)) {
             let count = out.len().min(rows.len() / width);
-            let mut sums = [(base as f32, base); BLOCK_ROWS];
-            let (rows, sums) = (&rows[..count * width], &mut sums[..count]);
-            match rows.iter().any(|x| x.is_nan()) {
-                true => (0..self.roots.len()).for_each(|tree| self.add_tree::<true>(tree, rows, sums)),
-                false => (0..self.roots.len()).for_each(|tree| self.add_tree::<false>(tree, rows, sums)),
+            let (rows, out) = (&rows[..count * width], &mut out[..count]);
+            match self.width {
+                Width::F32 => self.sums_in::<f32>(rows, out),
+                Width::F64 => self.sums_in::<f64>(rows, out),
             }
-            out.iter_mut().zip(sums).for_each(|(out, sum)| *out = self.combined(self.of_width(*sum)));
         }
     }
 
@@ -306,19 +272,14 @@ impl Model for Forest {
         if row.len() != self.inputs || out.len() != self.inputs {
             return 0.0;
         }
-        let rest = self.roots.iter().fold(self.base(), |sum, root| sum + self.values[*root as usize]);
-        let (share, rest) = self.stretch(self.sum(row), rest);
-        for &root in &self.roots {
-            let mut at = root;
-            loop {
-                let next = self.step(row, at);
-                if next == at {
-                    break;
-                }
-                let change = self.values[next as usize] - self.values[at as usize];
-                out[self.nodes[at as usize].input()] += share * change;
-                at = next;
-            }
+        // Only an isolation forest stretches by the sum.
+        let sum = if matches!(self.combine, Combine::Isolation { .. }) { self.sum(row) } else { 0.0 };
+        let (share, rest) = self.stretch(sum, self.rest);
+        match &self.wide {
+            Some(Wide { lanes, paths: Some(paths), .. }) => lanes.each(row, |leaves| {
+                leaves.iter().for_each(|leaf| paths.add(*leaf as usize, share, out));
+            }),
+            _ => self.walk_all(row, |input, change| out[input] += share * change),
         }
         rest
     }

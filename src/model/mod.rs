@@ -9,12 +9,15 @@ mod calibration;
 mod check;
 mod flat;
 mod forest;
+mod lanes;
 mod logistic;
+mod paths;
 mod scale;
 mod served;
 mod shap;
 pub(crate) mod shipped;
 mod tree;
+mod walk;
 
 #[doc(hidden)]
 pub mod fuzzing;

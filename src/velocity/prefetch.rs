@@ -1,6 +1,6 @@
 //! Asks the processor for memory that will be read soon, so that the misses of a payment's entities
-//! overlap. The one `unsafe` of the crate. Measured with it and without in turns, `cargo bench --bench
-//! velocity`, medians of three rounds on 2 cores: 1.64 million entities 4.8 and 6.5 us, hot 1.9 and 2.5.
+//! overlap. Measured with it and without in turns, `cargo bench --bench velocity`, medians of three
+//! rounds on 2 cores: 1.64 million entities 4.8 and 6.5 us, hot 1.9 and 2.5.
 #![allow(unsafe_code)]
 
 /// Asks for the cache line of `items[at]`; nothing happens when there is no such item.
