@@ -86,4 +86,3 @@ fn list(sheet: &mut Sheet, reasons: &[Reason]) {
     let rules: Vec<&str> = reasons.iter().map(|r| r.rule.as_str()).collect();
     sheet.list(&rules);
 }
-

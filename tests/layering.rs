@@ -78,9 +78,9 @@ fn imports_go_down_only() {
 
 /// Arrows within a floor, each for a reason.
 const SIBLINGS: &[(&str, &str)] = &[
-    ("payment", "schema"), // a payment is a record of its schema's slots
-    ("rules", "stage"),    // a rule's effect is what a stage records
-    ("model", "stage"),    // a probability's score is on the stages' scale
+    ("payment", "schema"),  // a payment is a record of its schema's slots
+    ("rules", "stage"),     // a rule's effect is what a stage records
+    ("model", "stage"),     // a probability's score is on the stages' scale
     ("answer", "describe"), // a row holds the description's parts
     ("engine", "describe"),
     ("describe", "attribution"), // a description tells what counted

@@ -98,7 +98,10 @@ impl Sink for Output {
             (Body::Decisions(table), Scored::Decisions(decisions)) => {
                 let mut sheet = table.sheet();
                 let mut rows = answer::Rows::new(&self.pipeline);
-                payments.iter().zip(decisions).for_each(|(p, d)| rows.write(&self.pipeline, &mut sheet, p, d));
+                payments
+                    .iter()
+                    .zip(decisions)
+                    .for_each(|(p, d)| rows.write(&self.pipeline, &mut sheet, p, d));
                 (table, sheet)
             }
             (Body::Features(table), Scored::Activity(activity)) => {

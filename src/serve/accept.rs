@@ -112,7 +112,8 @@ pub(super) async fn accept(entrance: Entrance) {
             continue;
         };
         app.metrics.connections.accepted.add(1);
-        let connection = Connection { app: app.clone(), door, places: places.clone(), place, stop: stop.clone() };
+        let connection =
+            Connection { app: app.clone(), door, places: places.clone(), place, stop: stop.clone() };
         tokio::spawn(connection.serve(accepted));
     }
 }
@@ -141,7 +142,8 @@ impl Connection {
                     self.app.metrics.connections.refused.add(1);
                     return;
                 };
-                let tls = self.app.tls.as_ref().filter(|_| self.door == Door::Main).map(|tls| tls.load_full());
+                let tls =
+                    self.app.tls.as_ref().filter(|_| self.door == Door::Main).map(|tls| tls.load_full());
                 let Some(tls) = tls else { return self.speak(socket).await };
                 let wait = self.app.config.timeouts.handshake.0;
                 let shaken = async {

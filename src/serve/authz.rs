@@ -32,13 +32,20 @@ const FIELD_HEADER: &str = "x-payment-";
 const PARTIAL: &str = "x-envoy-auth-partial-body";
 const DECISION: HeaderName = HeaderName::from_static("x-risk-decision");
 const SCORE: HeaderName = HeaderName::from_static("x-risk-score");
+const REASONS: HeaderName = HeaderName::from_static("x-risk-reasons");
 const ID: HeaderName = HeaderName::from_static("x-risk-id");
 
 /// Answers whether the request may pass.
 ///
 /// # Errors
 /// When it may not: the problem is for whoever sent it.
-pub(super) async fn answer(app: &App, key: &Key, head: &Parts, body: Incoming, began: Instant) -> Result<Response<Reply>, Problem> {
+pub(super) async fn answer(
+    app: &App,
+    key: &Key,
+    head: &Parts,
+    body: Incoming,
+    began: Instant,
+) -> Result<Response<Reply>, Problem> {
     // nginx' auth_request says how long the body is and sends none: nothing is waited for that such a
     // method has no use for. What is still said to come makes the connection useless.
     let bodiless = matches!(head.method.as_str(), "GET" | "HEAD" | "OPTIONS");
@@ -74,8 +81,12 @@ pub(super) async fn answer(app: &App, key: &Key, head: &Parts, body: Incoming, b
     let headers = response.headers_mut();
     headers.insert(DECISION, HeaderValue::from_static(name));
     headers.insert(SCORE, HeaderValue::from(scored.score));
-    if let Some(id) = scored.id.and_then(|id| HeaderValue::from_str(&id).ok()) {
-        headers.insert(ID, id);
+    if let Some((id, reasons)) = scored.told {
+        for (name, text) in [(ID, id), (REASONS, reasons)] {
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                headers.insert(name, value);
+            }
+        }
     }
     if let Some(degraded) = score::degraded_header(scored.degraded) {
         headers.insert(DEGRADED, degraded);
@@ -112,7 +123,8 @@ fn object(headers: &HeaderMap, bytes: &[u8]) -> Result<Bytes, Problem> {
     if !body.is_empty() {
         let named = headers.get(CONTENT_TYPE).map(|v| v.as_bytes()).unwrap_or_default();
         // Without a content type, which Envoy sends only when told to, a form is told by its first name.
-        let form = named.starts_with(b"application/x-www-form-urlencoded") || (named.is_empty() && looks_like_form(body));
+        let form = named.starts_with(b"application/x-www-form-urlencoded")
+            || (named.is_empty() && looks_like_form(body));
         if !form {
             return Err(not("the body is neither a JSON object nor a form".to_owned()));
         }
@@ -140,19 +152,23 @@ fn looks_like_form(body: &[u8]) -> bool {
 fn fill(app: &App, head: &Parts, schema: &Schema, payment: &mut Payment) -> Result<(), RowError> {
     let text = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok()).filter(|v| !v.is_empty());
     let mut set = |id, value: Option<Value<'_>>| match value {
-        Some(value) if payment.get(schema, id).is_none() => payment.set(schema, id, value).map_err(|e| RowError {
-            field: Some(schema.field(id).name.clone()),
-            column: None,
-            reason: e.to_string(),
+        Some(value) if payment.get(schema, id).is_none() => payment.set(schema, id, value).map_err(|e| {
+            RowError { field: Some(schema.field(id).name.clone()), column: None, reason: e.to_string() }
         }),
         _ => Ok(()),
     };
     let at = log::now();
     let own = format!("authz-{:x}-{:x}", at.micros(), rand::random::<u64>());
-    set(field::ID, Some(Value::Token(text(idempotency::HEADER).or_else(|| text("x-request-id")).unwrap_or(&own))))?;
+    set(
+        field::ID,
+        Some(Value::Token(text(idempotency::HEADER).or_else(|| text("x-request-id")).unwrap_or(&own))),
+    )?;
     set(field::AT, Some(Value::Timestamp(at)))?;
     set(field::CHANNEL, app.config.authz.channel.as_deref().map(Value::Text))?;
-    set(field::USER_AGENT, text("user-agent").filter(|v| v.len() <= crate::schema::TEXT_BYTES_MAX).map(Value::Text))?;
+    set(
+        field::USER_AGENT,
+        text("user-agent").filter(|v| v.len() <= crate::schema::TEXT_BYTES_MAX).map(Value::Text),
+    )?;
     if app.config.authz.trust_forwarded {
         let first = text("x-forwarded-for").and_then(|v| v.split(',').next()?.trim().parse().ok());
         set(field::IP, first.map(Value::Ip))?;

@@ -37,9 +37,11 @@ pub(super) async fn read(mut body: Incoming, max: usize, wait: Duration) -> Resu
     };
     match timeout(wait, whole).await {
         Ok(read) => read,
-        Err(_) => Err(Problem::new(Kind::TooSlow, format!("the body was not there {wait:?} after the headers"))
-            .remedy("send it at once; `timeouts.body` is the limit")
-            .close()),
+        Err(_) => {
+            Err(Problem::new(Kind::TooSlow, format!("the body was not there {wait:?} after the headers"))
+                .remedy("send it at once; `timeouts.body` is the limit")
+                .close())
+        }
     }
 }
 
@@ -60,8 +62,11 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Problem> {
         match frame {
             None => return Ok(None),
             Some(Err(_)) => {
-                return Err(Problem::new(Kind::BadRequest, "the body ended in the middle, or its chunks are malformed")
-                    .close());
+                return Err(Problem::new(
+                    Kind::BadRequest,
+                    "the body ended in the middle, or its chunks are malformed",
+                )
+                .close());
             }
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data()

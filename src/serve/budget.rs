@@ -114,9 +114,11 @@ mod tests {
 
     #[test]
     fn without_a_budget_nothing_is_approved_blindly() {
-        let open = Unavailable { policy: OnUnavailable::Open, payments_per_hour: 9, ..Unavailable::default() };
+        let open =
+            Unavailable { policy: OnUnavailable::Open, payments_per_hour: 9, ..Unavailable::default() };
         let rates = Rates::only(Currency::parse("USD").unwrap());
-        let outcome = |s: &Unavailable| Policy::of(s).unwrap().outcome(money("1 USD").ok(), &rates, Instant::now());
+        let outcome =
+            |s: &Unavailable| Policy::of(s).unwrap().outcome(money("1 USD").ok(), &rates, Instant::now());
         assert_eq!(outcome(&open), Some(Outcome::Review));
         assert_eq!(outcome(&Unavailable::default()), None);
     }

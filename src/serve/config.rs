@@ -63,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) insecure: bool,
     /// Whether fields that the schema does not know are errors.
     pub(crate) strict: bool,
+    /// Whether the time before the start counts as empty; otherwise windows that reach into it are absent.
+    pub(crate) empty_past: bool,
     /// Whether answers tell their stages' times.
     pub(crate) server_timing: bool,
     pub(crate) tls: Option<Tls>,
@@ -87,6 +89,7 @@ impl Default for Config {
             threads: 0,
             insecure: false,
             strict: false,
+            empty_past: false,
             server_timing: true,
             tls: None,
             limits: Limits::default(),

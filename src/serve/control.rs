@@ -87,8 +87,11 @@ impl Control {
         let mut edits = self.edits.lock();
         let place = (list.to_owned(), value.to_owned());
         if edits.latest.len() >= edits.max && !edits.latest.contains_key(&place) {
-            return Err(Problem::new(Kind::BadItem, format!("more than {} edits since the start", edits.max))
-                .remedy("move them into the list's file and start anew, or raise `limits.list_edits`"));
+            return Err(Problem::new(
+                Kind::BadItem,
+                format!("more than {} edits since the start", edits.max),
+            )
+            .remedy("move them into the list's file and start anew, or raise `limits.list_edits`"));
         }
         let done = edit(app.engine.current().pipeline().lists())?;
         edits.latest.insert(place, item.cloned());
@@ -135,7 +138,9 @@ pub(super) fn posted(body: &[u8]) -> Result<Option<Vec<(String, String)>>, Probl
     if posted.files.len() > POSTED_FILES_MAX {
         return Err(bad(format!("more than {POSTED_FILES_MAX} files")));
     }
-    let strange = |path: &&String| path.starts_with('/') || path.split('/').any(|part| part.is_empty() || part.starts_with('.'));
+    let strange = |path: &&String| {
+        path.starts_with('/') || path.split('/').any(|part| part.is_empty() || part.starts_with('.'))
+    };
     if let Some(path) = posted.files.keys().find(strange) {
         return Err(bad(format!("`{path}` is no path within a folder")));
     }
@@ -202,7 +207,8 @@ fn attempt(app: &App, ask: &Ask) -> Result<Report, Problem> {
             "{changed} of the last {tried} payments would come to another outcome, more than {} of them{windows}",
             settings.max_changed
         );
-        return Err(Problem::new(Kind::HeldBack, detail).remedy("look at it with ?dry_run=true, and send ?force=true if it is meant"));
+        return Err(Problem::new(Kind::HeldBack, detail)
+            .remedy("look at it with ?dry_run=true, and send ?force=true if it is meant"));
     }
     // Edits made while it was tried are made on it too, and none can be made until it is in force.
     let edits = app.control.edits.lock();
@@ -221,7 +227,8 @@ fn rehearse(app: &App, prepared: &Prepared) -> (usize, usize) {
     let changed = before.iter().filter(|payment| {
         let after = match same {
             true => prepared.preview(payment),
-            false => prepared.preview(&payment.by_schema(current.pipeline().schema(), prepared.pipeline().schema())),
+            false => prepared
+                .preview(&payment.by_schema(current.pipeline().schema(), prepared.pipeline().schema())),
         };
         current.preview(payment).outcome != after.outcome
     });

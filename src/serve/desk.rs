@@ -46,7 +46,8 @@ pub(super) type Fill<'a> = &'a (dyn Fn(&Schema, &mut Payment) -> Result<(), RowE
 /// Works at this thread's desk, which is laid out anew when the pipeline has changed.
 pub(super) fn at<T>(app: &App, current: &Current, work: impl FnOnce(&mut Desk) -> T) -> T {
     // Taken out while it is worked at, so that nothing can find it in use.
-    let desk = DESK.with_borrow_mut(Option::take).filter(|desk| Arc::ptr_eq(&desk.pipeline, current.pipeline()));
+    let desk =
+        DESK.with_borrow_mut(Option::take).filter(|desk| Arc::ptr_eq(&desk.pipeline, current.pipeline()));
     let mut desk = desk.unwrap_or_else(|| Desk::new(app, current.pipeline().clone()));
     let done = work(&mut desk);
     DESK.set(Some(desk));
@@ -88,8 +89,10 @@ impl Desk {
         let Some(merchant) = &key.merchant else { return Ok(()) };
         match self.payment.text(field::MERCHANT) {
             Some(named) if named == merchant => Ok(()),
-            Some(_) => Err(Problem::new(Kind::NotAllowed, "the payment names another merchant than the key's")
-                .remedy("leave `merchant` out, or use that merchant's key")),
+            Some(_) => {
+                Err(Problem::new(Kind::NotAllowed, "the payment names another merchant than the key's")
+                    .remedy("leave `merchant` out, or use that merchant's key"))
+            }
             None => {
                 let value = Value::Token(merchant);
                 self.payment.set(self.pipeline.schema(), field::MERCHANT, value).map_err(|e| {

@@ -17,7 +17,9 @@ impl FormError {
     pub(super) fn reason(self) -> String {
         match self {
             FormError::TooMany => format!("the form has more than {PAIRS_MAX} fields"),
-            FormError::Malformed => "the form is malformed: a `%` without two hex digits, or no UTF-8".to_owned(),
+            FormError::Malformed => {
+                "the form is malformed: a `%` without two hex digits, or no UTF-8".to_owned()
+            }
         }
     }
 }
@@ -128,7 +130,11 @@ mod tests {
         ] {
             let mut object = Object::new();
             let done = object.form(form.as_bytes());
-            assert_eq!(done.map(|()| String::from_utf8(object.finish()).unwrap()), json.map(str::to_owned), "{form}");
+            assert_eq!(
+                done.map(|()| String::from_utf8(object.finish()).unwrap()),
+                json.map(str::to_owned),
+                "{form}"
+            );
         }
         let many = |n: usize| Object::new().form("a=1&".repeat(n).as_bytes());
         assert_eq!((many(PAIRS_MAX), many(PAIRS_MAX + 1)), (Ok(()), Err(FormError::TooMany)));

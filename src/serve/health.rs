@@ -65,7 +65,11 @@ fn gauges(app: &App, out: &mut Text) -> fmt::Result {
         ("idempotency_keys", "Answers kept under an idempotency key.", app.answers.len() as f64),
         ("connections", "Open connections of the main listeners.", app.places.taken() as f64),
         ("in_flight", "Payments between their last byte and their answer.", admission.in_flight() as f64),
-        ("queue_wait_seconds", "How long a ready request waited for its thread.", admission.wait().as_secs_f64()),
+        (
+            "queue_wait_seconds",
+            "How long a ready request waited for its thread.",
+            admission.wait().as_secs_f64(),
+        ),
         ("draining", "1 while stopping.", f64::from(u8::from(app.draining()))),
     ] {
         out.family(name, "gauge", help)?;

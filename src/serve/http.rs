@@ -22,10 +22,11 @@ pub(super) async fn answer(app: Arc<App>, caller: Caller, request: Request<Incom
     let began = Instant::now();
     let (head, body) = request.into_parts();
     let traceparent = trace::answer(&head.headers, rand::random);
-    let (route, done) = match routes::find(caller.door, app.config.admin_on_main, head.method.as_str(), head.uri.path()) {
-        Ok(found) => (found.entry.route, handle(&app, found.entry, found.part, &head, body, began).await),
-        Err(methods) => (Route::Unknown, Err(nothing(&methods))),
-    };
+    let (route, done) =
+        match routes::find(caller.door, app.config.admin_on_main, head.method.as_str(), head.uri.path()) {
+            Ok(found) => (found.entry.route, handle(&app, found.entry, found.part, &head, body, began).await),
+            Err(methods) => (Route::Unknown, Err(nothing(&methods))),
+        };
     let mut response = done.unwrap_or_else(|problem| problem.response());
     if let Some(traceparent) = traceparent {
         response.headers_mut().insert(HeaderName::from_static(trace::HEADER), traceparent);
@@ -101,7 +102,8 @@ async fn handle(
             let app = app.clone();
             // Compiling rules takes long; the thread that serves payments does not wait for it.
             let report = tokio::task::spawn_blocking(move || control::reload(&app, "api", ask)).await;
-            let report = report.map_err(|_| Problem::new(Kind::BadPipeline, "it could not be compiled"))??;
+            let report =
+                report.map_err(|_| Problem::new(Kind::BadPipeline, "it could not be compiled"))??;
             Ok(score::json(serde_json::to_vec(&report).unwrap_or_default()))
         }
         Route::Score
@@ -116,6 +118,7 @@ async fn handle(
 
 fn decoded(part: &str) -> Result<String, Problem> {
     // A `+` in a path is a plus.
-    form::decode(part.replace('+', "%2B").as_bytes())
-        .map_err(|_| Problem::new(Kind::BadRequest, "the path holds a `%` without two hex digits, or no UTF-8"))
+    form::decode(part.replace('+', "%2B").as_bytes()).map_err(|_| {
+        Problem::new(Kind::BadRequest, "the path holds a `%` without two hex digits, or no UTF-8")
+    })
 }

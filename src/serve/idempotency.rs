@@ -96,8 +96,11 @@ impl Answers {
                 kept.insert(fresh);
             }
             Place::Occupied(kept) if kept.get().body != body => {
-                return Err(Problem::new(Kind::KeyReused, format!("the `{HEADER}` came before with another body"))
-                    .remedy("use a new key for a new request, and the same body for the same key"));
+                return Err(Problem::new(
+                    Kind::KeyReused,
+                    format!("the `{HEADER}` came before with another body"),
+                )
+                .remedy("use a new key for a new request, and the same body for the same key"));
             }
             Place::Occupied(kept) => {
                 return match &kept.get().answer {

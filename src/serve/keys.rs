@@ -41,7 +41,9 @@ impl Keys {
     /// # Errors
     /// What is wrong with which key.
     pub(super) fn of(config: &Config) -> Result<Keys, Error> {
-        let wrong = |name: &str, message: String| Error::new(message).of(ErrorKind::Rules).at(format!("key `{name}`"));
+        let wrong = |name: &str, message: String| {
+            Error::new(message).of(ErrorKind::Rules).at(format!("key `{name}`"))
+        };
         if config.key.len() > KEYS_MAX {
             return Err(Error::new(format!("more than {KEYS_MAX} keys")).of(ErrorKind::Rules));
         }
@@ -53,7 +55,11 @@ impl Keys {
         for (index, entry) in (1u16..).zip(&config.key) {
             let name = &entry.name;
             let digest = digest_of_hex(&entry.sha256).ok_or_else(|| {
-                wrong(name, "`sha256` is no SHA-256 in hex; write the output of `printf %s KEY | sha256sum`".to_owned())
+                wrong(
+                    name,
+                    "`sha256` is no SHA-256 in hex; write the output of `printf %s KEY | sha256sum`"
+                        .to_owned(),
+                )
             })?;
             if !entry.share.is_finite() || entry.share <= 0.0 || entry.share > 1.0 {
                 return Err(wrong(name, "`share` is above 0 and at most 1".to_owned()));
@@ -92,10 +98,11 @@ impl Keys {
         if let Some(anybody) = &self.anybody {
             return Ok(anybody);
         }
-        let shown = headers.get(KEY_HEADER).map(|v| v.as_bytes()).or_else(|| bearer(headers)).ok_or_else(|| {
-            Problem::new(Kind::NoKey, "the request shows no key")
-                .remedy("send `Authorization: Bearer KEY` or `X-Api-Key: KEY`")
-        })?;
+        let shown =
+            headers.get(KEY_HEADER).map(|v| v.as_bytes()).or_else(|| bearer(headers)).ok_or_else(|| {
+                Problem::new(Kind::NoKey, "the request shows no key")
+                    .remedy("send `Authorization: Bearer KEY` or `X-Api-Key: KEY`")
+            })?;
         let digest: [u8; 32] = Sha256::digest(shown).into();
         // All are compared, each in constant time, so that time tells nothing of which is near.
         let mut found = 0u16;

@@ -100,7 +100,10 @@ pub(super) fn items(app: &App, name: &str, after: Option<&str>) -> Result<Respon
 /// # Errors
 /// When there is no such list, or the value can't be on it.
 pub(super) fn put(app: &App, name: &str, body: &[u8]) -> Result<Response<Reply>, Problem> {
-    let Put { value, expires, reason, source } = read(body, "{\"value\": \"...\", \"expires\": \"2027-01-01T00:00:00Z\", \"reason\": \"...\", \"source\": \"...\"}")?;
+    let Put { value, expires, reason, source } = read(
+        body,
+        "{\"value\": \"...\", \"expires\": \"2027-01-01T00:00:00Z\", \"reason\": \"...\", \"source\": \"...\"}",
+    )?;
     let expires = match expires {
         None => None,
         Some(text) => Some(Timestamp::parse(&text).ok_or_else(|| {
@@ -110,7 +113,9 @@ pub(super) fn put(app: &App, name: &str, body: &[u8]) -> Result<Response<Reply>,
     let item = ListItem { expires, reason: reason.into(), source: source.into() };
     let value = value.trim();
     app.control.edit(app, (name, value), Some(&item), |lists| {
-        list(lists, name)?.insert(value, item.clone()).map_err(|e| Problem::new(Kind::BadItem, e.to_string()))?;
+        list(lists, name)?
+            .insert(value, item.clone())
+            .map_err(|e| Problem::new(Kind::BadItem, e.to_string()))?;
         app.recorder.record(Record::Listed { list: name, value, item: &item }).map_err(not_recorded)
     })?;
     Ok(json(&b"{\"put\":true}"[..]))
@@ -120,7 +125,12 @@ pub(super) fn put(app: &App, name: &str, body: &[u8]) -> Result<Response<Reply>,
 ///
 /// # Errors
 /// When there is no such list.
-pub(super) fn delete(app: &App, name: &str, value: Option<&str>, body: &[u8]) -> Result<Response<Reply>, Problem> {
+pub(super) fn delete(
+    app: &App,
+    name: &str,
+    value: Option<&str>,
+    body: &[u8],
+) -> Result<Response<Reply>, Problem> {
     let value = match value {
         Some(value) => value.to_owned(),
         None => read::<Taken>(body, "{\"value\": \"...\"}, or name it by ?value=")?.value,

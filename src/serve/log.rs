@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn lines_are_json_without_card_numbers() {
-        let line = line(Level::Warn, "reload", Timestamp::default(), &[("why", "a 4111111111111111 b".into())]);
+        let line =
+            line(Level::Warn, "reload", Timestamp::default(), &[("why", "a 4111111111111111 b".into())]);
         assert!(line.starts_with(r#"{"at":"1970-01-01T00:00:00Z""#), "{line}");
         assert!(line.ends_with("\n") && !line.contains("4111111111111111"), "{line}");
     }

@@ -247,7 +247,11 @@ impl Metrics {
         let c = &self.connections;
         text.family("connections_accepted", "counter", "Connections accepted.")?;
         text.count(&[], c.accepted.get())?;
-        text.family("connections_failed", "counter", "Connections that ended otherwise than well, by reason.")?;
+        text.family(
+            "connections_failed",
+            "counter",
+            "Connections that ended otherwise than well, by reason.",
+        )?;
         for (reason, counter) in [
             ("accept", &c.accept_errors),
             ("peer_limit", &c.refused),

@@ -84,9 +84,15 @@ pub(crate) fn run(
         n => n,
     };
     if main.is_empty() || threads > THREADS_MAX {
-        return Err(wrong(format!("there must be an address to listen on, and at most {THREADS_MAX} threads")));
+        return Err(wrong(format!(
+            "there must be an address to listen on, and at most {THREADS_MAX} threads"
+        )));
     }
-    let app = Arc::new(App::new(config, Engine::starting_at(pipeline, log::now()), source, recorder)?);
+    let engine = match config.empty_past {
+        true => Engine::new(pipeline),
+        false => Engine::starting_at(pipeline, log::now()),
+    };
+    let app = Arc::new(App::new(config, engine, source, recorder)?);
     if app.keys.open() && !app.config.insecure {
         for bound in main.iter().chain(&admin).filter(|bound| !bound.is_local()) {
             return Err(wrong("others can reach this address and no keys are set; set [[key]] entries, listen on 127.0.0.1 or a Unix socket, or say --insecure")
@@ -94,7 +100,11 @@ pub(crate) fn run(
         }
     }
     for (bound, door) in main.iter().map(|b| (b, "main")).chain(admin.iter().map(|b| (b, "admin"))) {
-        let fields = [("address", bound.name().into()), ("door", door.into()), ("tls", (door == "main" && app.tls.is_some()).into())];
+        let fields = [
+            ("address", bound.name().into()),
+            ("door", door.into()),
+            ("tls", (door == "main" && app.tls.is_some()).into()),
+        ];
         log::event(Level::Info, "listening", &fields);
     }
     watch::start(&app);
@@ -157,7 +167,13 @@ async fn enter(app: Arc<App>, bound: Bound, door: Door, stop: Receiver<bool>) {
     let name = bound.name();
     let listener = match bound.into_listener() {
         Ok(listener) => listener,
-        Err(e) => return log::event(Level::Error, "listen", &[("address", name.into()), ("detail", e.to_string().into())]),
+        Err(e) => {
+            return log::event(
+                Level::Error,
+                "listen",
+                &[("address", name.into()), ("detail", e.to_string().into())],
+            );
+        }
     };
     let places = match door {
         Door::Main => app.places.clone(),

@@ -165,8 +165,14 @@ impl Batch {
         self.rows += 1;
         if self.rows > app.config.limits.batch_rows {
             self.state = State::Done;
-            let detail = format!("a batch has at most {} rows; none from this one on was scored", app.config.limits.batch_rows);
-            return self.problem(&Problem::new(Kind::TooLarge, detail).remedy("send the rest as another batch"), out);
+            let detail = format!(
+                "a batch has at most {} rows; none from this one on was scored",
+                app.config.limits.batch_rows
+            );
+            return self.problem(
+                &Problem::new(Kind::TooLarge, detail).remedy("send the rest as another batch"),
+                out,
+            );
         }
         let Some(key) = app.keys.at(self.key) else { return };
         let done = match app.admission.place(key, &app.config.overload) {

@@ -13,7 +13,11 @@ pub(super) fn document() -> Value {
     let mut paths = Map::new();
     for entry in TABLE {
         let path = paths.entry(entry.path.replace("/*", "/{path}")).or_insert_with(|| json!({}));
-        let methods = if entry.method == "*" { ANY.map(str::to_owned).to_vec() } else { vec![entry.method.to_ascii_lowercase()] };
+        let methods = if entry.method == "*" {
+            ANY.map(str::to_owned).to_vec()
+        } else {
+            vec![entry.method.to_ascii_lowercase()]
+        };
         for method in methods {
             path[&method] = operation(entry, &method);
         }
@@ -45,7 +49,8 @@ fn operation(entry: &Entry, method: &str) -> Value {
     });
     if let Some(scope) = entry.scope {
         operation["security"] = json!([{ "bearer": [] }, { "key": [] }]);
-        operation["description"] = format!("Needs the scope `{}` where keys are configured.", scope_name(scope)).into();
+        operation["description"] =
+            format!("Needs the scope `{}` where keys are configured.", scope_name(scope)).into();
     }
     let parameters = parameters(entry);
     if !parameters.is_empty() {
@@ -74,11 +79,23 @@ fn parameters(entry: &Entry) -> Vec<Value> {
     }
     match entry.route {
         Route::Score => {
-            all.push(parameter("header", "idempotency-key", "The same answer for the same key and body.", "string"));
-            all.push(parameter("header", "x-deadline-ms", "Milliseconds that are left for an answer.", "integer"));
+            all.push(parameter(
+                "header",
+                "idempotency-key",
+                "The same answer for the same key and body.",
+                "string",
+            ));
+            all.push(parameter(
+                "header",
+                "x-deadline-ms",
+                "Milliseconds that are left for an answer.",
+                "integer",
+            ));
             all.push(parameter("header", "traceparent", "W3C trace context.", "string"));
         }
-        Route::ListItems => all.push(parameter("query", "after", "The last value of the page before.", "string")),
+        Route::ListItems => {
+            all.push(parameter("query", "after", "The last value of the page before.", "string"))
+        }
         Route::ListDelete => all.push(parameter("query", "value", "The item, instead of a body.", "string")),
         Route::Pipeline => {
             all.push(parameter("query", "force", "Swap whatever changes.", "boolean"));
@@ -194,7 +211,8 @@ mod tests {
         let document = document();
         for entry in TABLE {
             let path = &document["paths"][entry.path.replace("/*", "/{path}")];
-            let method = if entry.method == "*" { "post".to_owned() } else { entry.method.to_ascii_lowercase() };
+            let method =
+                if entry.method == "*" { "post".to_owned() } else { entry.method.to_ascii_lowercase() };
             assert_eq!(path[&method]["summary"], entry.about);
         }
     }

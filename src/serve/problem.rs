@@ -175,7 +175,8 @@ impl Problem {
         }
         let (status, slug, title) = self.kind.parts();
         let detail = redact(&self.detail);
-        let body = Body { r#type: format!("{TYPE}{slug}"), title, status, detail: &detail, extra: &self.body };
+        let body =
+            Body { r#type: format!("{TYPE}{slug}"), title, status, detail: &detail, extra: &self.body };
         // Plain data always serialises.
         serde_json::to_vec(&body).unwrap_or_default()
     }

@@ -36,7 +36,9 @@ pub(crate) struct Nothing;
 impl Recorder for Nothing {
     fn record(&self, record: Record<'_>) -> Result<(), Error> {
         match record {
-            Record::Scored(..) | Record::Settled(..) | Record::Listed { .. } | Record::Unlisted { .. } => Ok(()),
+            Record::Scored(..) | Record::Settled(..) | Record::Listed { .. } | Record::Unlisted { .. } => {
+                Ok(())
+            }
         }
     }
 }

@@ -72,7 +72,12 @@ pub(super) struct Match<'p> {
 }
 
 /// The row for a request; or the methods that the path has, which may be none.
-pub(super) fn find<'p>(door: Door, all: bool, method: &str, path: &'p str) -> Result<Match<'p>, Vec<&'static str>> {
+pub(super) fn find<'p>(
+    door: Door,
+    all: bool,
+    method: &str,
+    path: &'p str,
+) -> Result<Match<'p>, Vec<&'static str>> {
     let mut methods = Vec::new();
     for entry in TABLE.iter().filter(|entry| entry.door == door || (all && door == Door::Main)) {
         let Some(part) = fits(entry.path, path) else { continue };

@@ -9,8 +9,8 @@ use hyper::{HeaderMap, Response};
 
 use super::admit::{self, Refused};
 use super::app::App;
-use super::desk::{self, Desk};
 pub(super) use super::desk::Source;
+use super::desk::{self, Desk};
 use super::idempotency::Turn;
 use super::keys::Key;
 use super::metrics::Stage;
@@ -30,8 +30,8 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// A payment that was decided.
 pub(super) struct Scored {
     pub(super) line: Bytes,
-    /// The payment's id, where it was filled in.
-    pub(super) id: Option<String>,
+    /// The payment's id and the codes of the rules that matched with effect, for answers without a body.
+    pub(super) told: Option<(String, String)>,
     pub(super) outcome: Outcome,
     pub(super) score: u16,
     pub(super) degraded: Degraded,
@@ -42,7 +42,13 @@ pub(super) struct Scored {
 ///
 /// # Errors
 /// Why it was not decided.
-pub(super) async fn answer(app: &App, key: &Key, head: &Parts, body: Bytes, began: Instant) -> Result<Response<Reply>, Problem> {
+pub(super) async fn answer(
+    app: &App,
+    key: &Key,
+    head: &Parts,
+    body: Bytes,
+    began: Instant,
+) -> Result<Response<Reply>, Problem> {
     let claim = match app.answers.turn(&head.headers, (key.index, "score"), &body, began)? {
         Some(Turn::Again(line)) => {
             app.metrics.replayed.add(1);
@@ -159,8 +165,13 @@ pub(super) fn not_recorded(error: crate::error::Error) -> Problem {
 impl Scored {
     fn of(line: Bytes, decision: &Decision, times: [Duration; 3], source: Source<'_>, desk: &Desk) -> Scored {
         let Decision { outcome, score, degraded, .. } = *decision;
-        let id = matches!(source, Source::Part(_)).then(|| desk.payment.id().to_owned());
-        Scored { line, id, outcome, score, degraded, times }
+        let told = matches!(source, Source::Part(_)).then(|| {
+            let entries = desk.pipeline().entries();
+            let matched = decision.matched.iter().filter_map(|rule| entries.get(rule)).filter(|e| !e.shadow);
+            let codes: Vec<&str> = matched.map(|entry| entry.reason.as_str()).collect();
+            (desk.payment.id().to_owned(), codes.join(", "))
+        });
+        Scored { line, told, outcome, score, degraded, times }
     }
 
     fn response(self, app: &App) -> Response<Reply> {

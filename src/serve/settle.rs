@@ -34,9 +34,8 @@ pub(super) fn settle(app: &App, key: &Key, body: &[u8]) -> Result<Response<Reply
     // The reader's own message may repeat what was sent.
     let told: Told = serde_json::from_slice(body)
         .map_err(|e| bad(format!("the body is no settlement (column {})", e.column())))?;
-    let status = Status::parse(&told.status).ok_or_else(|| {
-        bad(format!("`status` is one of {}", Status::ALL.map(Status::name).join(", ")))
-    })?;
+    let status = Status::parse(&told.status)
+        .ok_or_else(|| bad(format!("`status` is one of {}", Status::ALL.map(Status::name).join(", "))))?;
     let at = match &told.at {
         None => None,
         Some(text) => Some(Timestamp::parse(text).ok_or_else(|| bad("`at` is no timestamp".to_owned()))?),

@@ -95,7 +95,8 @@ fn diagnose(name: &str, text: &str, error: &toml::de::Error) -> Error {
 
 /// The nearest of the names that serde lists: ``unknown field `a`, expected one of `b`, `c` ``.
 fn suggestion(message: &str) -> Option<String> {
-    let rest = message.strip_prefix("unknown field `").or_else(|| message.strip_prefix("unknown variant `"))?;
+    let rest =
+        message.strip_prefix("unknown field `").or_else(|| message.strip_prefix("unknown variant `"))?;
     let (unknown, rest) = rest.split_once('`')?;
     nearest(unknown, rest.split('`').skip(1).step_by(2)).map(str::to_owned)
 }
@@ -116,7 +117,8 @@ mod tests {
 
     #[test]
     fn flags_go_before_the_environment_and_that_before_the_file() {
-        let file = "threads = 1\nlisten = \"127.0.0.1:1\"\n[limits]\nbody_bytes = 1\n[timeouts]\nbody = \"1s\"";
+        let file =
+            "threads = 1\nlisten = \"127.0.0.1:1\"\n[limits]\nbody_bytes = 1\n[timeouts]\nbody = \"1s\"";
         let config = with(
             file,
             &[("TOLLGATE_SERVE_THREADS", "2"), ("TOLLGATE_SERVE_LIMITS_BODY_BYTES", "2"), ("HOME", "/")],

@@ -59,7 +59,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
     ///
     /// # Errors
     /// When the connection ends before.
-    pub(super) async fn open(mut inner: S, write: Duration, idle: Duration) -> io::Result<(Guarded<S>, Protocol)> {
+    pub(super) async fn open(
+        mut inner: S,
+        write: Duration,
+        idle: Duration,
+    ) -> io::Result<(Guarded<S>, Protocol)> {
         let (mut ahead, mut len) = ([0; PREFACE.len()], 0);
         let protocol = loop {
             if ahead[..len] != PREFACE[..len] {

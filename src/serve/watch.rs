@@ -84,5 +84,6 @@ fn parent(folder: &Path) -> Option<PathBuf> {
 fn concerns(path: &Path, folder: &Path, models: &Path) -> bool {
     path.starts_with(folder)
         || path.starts_with(models)
-        || (path.file_name() == folder.file_name() && path.parent().is_some_and(|p| Some(p.to_owned()) == parent(folder)))
+        || (path.file_name() == folder.file_name()
+            && path.parent().is_some_and(|p| Some(p.to_owned()) == parent(folder)))
 }
