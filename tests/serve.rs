@@ -531,3 +531,123 @@ fn openapi_lists_every_route_and_version_and_health_answer() {
     assert_eq!(outside.ask("GET", "/metrics", &[], "").status, 404);
     assert!(outside.admin("GET", "/metrics", &[], "").body.ends_with("# EOF\n"));
 }
+
+/// A certificate for `localhost` and an authority with a client's certificate, as files in a folder.
+struct Certificates {
+    dir: tempfile::TempDir,
+    roots: rustls::RootCertStore,
+    client: (Vec<rustls::pki_types::CertificateDer<'static>>, rustls::pki_types::PrivateKeyDer<'static>),
+}
+
+fn certificates() -> Certificates {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    let dir = tempfile::tempdir().unwrap();
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(dir.path().join("cert.pem"), own.cert.pem()).unwrap();
+    std::fs::write(dir.path().join("key.pem"), own.signing_key.serialize_pem()).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(own.cert.der().clone()).unwrap();
+    let mut authority = CertificateParams::new(vec![]).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    std::fs::write(dir.path().join("ca.pem"), authority.pem()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let client =
+        CertificateParams::new(vec!["client".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    Certificates { dir, roots, client: (vec![client.der().clone()], key) }
+}
+
+impl Certificates {
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).display().to_string()
+    }
+
+    fn ask(
+        &self,
+        address: &str,
+        show: bool,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> Option<u16> {
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(self.roots.clone());
+        let config = match show {
+            true => builder.with_client_auth_cert(self.client.0.clone(), self.client.1.clone_key()).unwrap(),
+            false => builder.with_no_client_auth(),
+        };
+        let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+        let session = rustls::ClientConnection::new(std::sync::Arc::new(config), name).unwrap();
+        let mut stream = rustls::StreamOwned::new(session, sidecar::connect(address));
+        let body = payment("tls");
+        let request = format!(
+            "POST /v1/score HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).ok()?;
+        Some(read_answer(&mut stream)?.status)
+    }
+}
+
+#[test]
+fn tls_is_spoken_with_and_without_client_certificates() {
+    let both: &[_] = &[&rustls::version::TLS13, &rustls::version::TLS12];
+    let made = certificates();
+    let (cert, key, ca) = (made.path("cert.pem"), made.path("key.pem"), made.path("ca.pem"));
+    let sidecar =
+        Sidecar::start(&["--tls-cert", &cert, "--tls-key", &key, "--set", "timeouts.handshake=\"300ms\""]);
+    assert_eq!(made.ask(&sidecar.main, false, both), Some(200));
+    assert_eq!(made.ask(&sidecar.main, false, &[&rustls::version::TLS12]), Some(200));
+    // Plain HTTP, and a handshake that does not go on.
+    let mut plain = sidecar.connect();
+    plain.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    assert!(read_answer(&mut plain).is_none());
+    let mut half = sidecar.connect();
+    half.write_all(&[0x16, 3, 1]).unwrap();
+    let start = Instant::now();
+    assert_eq!(half.read(&mut [0; 1]).unwrap_or(0), 0);
+    assert!(start.elapsed() < Duration::from_secs(2));
+    assert_eq!(sidecar.metric("tollgate_connections_failed_total{reason=\"handshake\"}"), 2.0);
+    sidecar.signal("HUP");
+    sidecar.wait_for("\"event\":\"certificates\"");
+    assert_eq!(made.ask(&sidecar.main, false, both), Some(200));
+
+    let mutual = Sidecar::start(&["--tls-cert", &cert, "--tls-key", &key, "--client-ca", &ca]);
+    assert_eq!(made.ask(&mutual.main, true, both), Some(200));
+    assert_eq!(made.ask(&mutual.main, false, both), None);
+    let other = certificates();
+    let stranger = Certificates { dir: other.dir, roots: made.roots.clone(), client: other.client };
+    assert_eq!(stranger.ask(&mutual.main, true, both), None);
+}
+
+#[test]
+fn http2_is_spoken_to_those_who_begin_with_it() {
+    let sidecar = Sidecar::start(&[]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let socket = tokio::net::TcpStream::connect(&sidecar.main).await.unwrap();
+        let executor = hyper_util::rt::TokioExecutor::new();
+        let (sender, connection) =
+            hyper::client::conn::http2::handshake(executor, hyper_util::rt::TokioIo::new(socket))
+                .await
+                .unwrap();
+        let _connection = tokio::spawn(connection);
+        let ask = |i: usize| {
+            let mut sender = sender.clone();
+            async move {
+                let request = hyper::Request::post("http://localhost/v1/score")
+                    .body(payment(&format!("h{i}")))
+                    .unwrap();
+                sender.send_request(request).await.unwrap().status().as_u16()
+            }
+        };
+        let asked: Vec<_> = (0..50).map(|i| tokio::spawn(ask(i))).collect();
+        for one in asked {
+            assert_eq!(one.await.unwrap(), 200);
+        }
+    });
+    // One for all of them, and the one that asks.
+    assert_eq!(sidecar.metric("tollgate_connections_accepted_total"), 2.0);
+}

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use hyper::service::service_fn;
@@ -29,6 +30,7 @@ const WINDOWS: (u32, u32) = (128 << 10, 1 << 20);
 pub(super) struct Places {
     all: Arc<Semaphore>,
     size: usize,
+    open: Arc<AtomicUsize>,
     handshakes: Arc<Semaphore>,
     peers: Arc<DashMap<IpAddr, usize>>,
     per_peer: usize,
@@ -40,15 +42,22 @@ impl Places {
         Places {
             all: Arc::new(Semaphore::new(all)),
             size: all,
+            open: Arc::default(),
             handshakes: Arc::new(Semaphore::new(handshakes.max(1))),
             peers: Arc::default(),
             per_peer,
         }
     }
 
-    /// How many are taken.
+    /// How many connections are open.
     pub(super) fn taken(&self) -> usize {
-        self.size - self.all.available_permits()
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// A connection's place, given back when dropped.
+    fn of_connection(&self, permit: OwnedSemaphorePermit) -> Place {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Place { open: self.open.clone(), _permit: permit }
     }
 
     /// Waits until none is taken any more.
@@ -65,6 +74,17 @@ impl Places {
         }
         *taken += 1;
         Some(PeerPlace { peer, peers: self.peers.clone() })
+    }
+}
+
+struct Place {
+    open: Arc<AtomicUsize>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -112,6 +132,7 @@ pub(super) async fn accept(entrance: Entrance) {
             continue;
         };
         app.metrics.connections.accepted.add(1);
+        let place = places.of_connection(place);
         let connection =
             Connection { app: app.clone(), door, places: places.clone(), place, stop: stop.clone() };
         tokio::spawn(connection.serve(accepted));
@@ -129,7 +150,7 @@ struct Connection {
     door: Door,
     places: Places,
     /// Held for as long as the connection is.
-    place: OwnedSemaphorePermit,
+    place: Place,
     stop: watch::Receiver<bool>,
 }
 

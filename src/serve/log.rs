@@ -42,13 +42,21 @@ fn line(level: Level, name: &str, at: Timestamp, fields: &[(&str, Value)]) -> St
     map.insert("level".into(), level.into());
     map.insert("event".into(), name.into());
     for (name, value) in fields {
-        let value = match value {
-            Value::String(text) => redact(text).into_owned().into(),
-            other => other.clone(),
-        };
-        map.insert((*name).to_owned(), value);
+        map.insert((*name).to_owned(), redacted(value));
     }
     format!("{}\n", Value::Object(map))
+}
+
+/// The value with every text in it redacted.
+fn redacted(value: &Value) -> Value {
+    match value {
+        Value::String(text) => redact(text).into_owned().into(),
+        Value::Array(values) => values.iter().map(redacted).collect(),
+        Value::Object(map) => {
+            map.iter().map(|(name, value)| (redact(name).into_owned(), redacted(value))).collect()
+        }
+        other => other.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -57,8 +65,12 @@ mod tests {
 
     #[test]
     fn lines_are_json_without_card_numbers() {
-        let line =
-            line(Level::Warn, "reload", Timestamp::default(), &[("why", "a 4111111111111111 b".into())]);
+        let line = line(
+            Level::Warn,
+            "reload",
+            Timestamp::default(),
+            &[("why", serde_json::json!([{"x": "a 4111111111111111 b"}]))],
+        );
         assert!(line.starts_with(r#"{"at":"1970-01-01T00:00:00Z""#), "{line}");
         assert!(line.ends_with("\n") && !line.contains("4111111111111111"), "{line}");
     }

@@ -99,7 +99,7 @@ impl Problem {
 
     /// What would do.
     pub(super) fn remedy(mut self, remedy: impl Into<String>) -> Problem {
-        self.body.remedy = Some(remedy.into());
+        self.body.remedy = Some(redact(&remedy.into()).into_owned());
         self
     }
 
@@ -142,7 +142,7 @@ impl Problem {
             .diagnostics()
             .iter()
             .map(|d| Place {
-                path: d.path().to_owned(),
+                path: redact(d.path()).into_owned(),
                 line: d.place().0,
                 column: d.place().1,
                 message: redact(d.message()).into_owned(),
