@@ -70,7 +70,7 @@ pub(super) async fn answer(
     };
     let authz = &app.config.authz;
     let name = scored.outcome.name();
-    let passes = scored.outcome == Outcome::Approve || authz.pass.iter().any(|p| p == name);
+    let passes = scored.outcome == Outcome::Approve || authz.pass.iter().any(|p| p.is(scored.outcome));
     let mut response = match passes {
         true => Response::new(Reply::whole(Bytes::new())),
         false => {

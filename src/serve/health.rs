@@ -7,7 +7,7 @@ use hyper::Response;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 
 use super::app::App;
-use super::metrics::Text;
+use super::exposition::Text;
 use super::problem::{Kind, Problem};
 use super::reply::Reply;
 use super::score::json;

@@ -2,7 +2,7 @@
 //!
 //! | file | question it answers |
 //! |---|---|
-//! | `config.rs` `source.rs` | what may be set, and where do settings come from? |
+//! | `config.rs` `limits.rs` `source.rs` | what may be set, and where do settings come from? |
 //! | `listen.rs` `accept.rs` `stream.rs` `tls.rs` | who may connect, how many, for how long? |
 //! | `http.rs` `routes.rs` `openapi.rs` | what can be asked? |
 //! | `keys.rs` `admit.rs` `budget.rs` `idempotency.rs` | who asks, is there room, what if not, was it asked before? |
@@ -10,7 +10,7 @@
 //! | `authz.rs` `form.rs` | what gateways ask by forward-auth |
 //! | `recent.rs` `settle.rs` | which payments are remembered, and what became of them? |
 //! | `control.rs` `watch.rs` `lists.rs` | how do rules and lists change while payments are scored? |
-//! | `metrics.rs` `health.rs` `log.rs` `trace.rs` `problem.rs` | what do people and machines get to know? |
+//! | `metrics.rs` `exposition.rs` `health.rs` `log.rs` `trace.rs` `problem.rs` | what do people and machines get to know? |
 //! | `recorder.rs` | the seam to a record of it all |
 
 mod accept;
@@ -22,11 +22,13 @@ mod budget;
 pub(crate) mod config;
 mod control;
 mod desk;
+mod exposition;
 mod form;
 mod health;
 mod http;
 mod idempotency;
 mod keys;
+mod limits;
 mod listen;
 mod lists;
 mod log;
@@ -93,11 +95,13 @@ pub(crate) fn run(
         false => Engine::starting_at(pipeline, log::now()),
     };
     let app = Arc::new(App::new(config, engine, source, recorder)?);
-    if app.keys.open() && !app.config.insecure {
-        for bound in main.iter().chain(&admin).filter(|bound| !bound.is_local()) {
-            return Err(wrong("others can reach this address and no keys are set; set [[key]] entries, listen on 127.0.0.1 or a Unix socket, or say --insecure")
-                .at(bound.name()));
-        }
+    if app.keys.open()
+        && !app.config.insecure
+        && let Some(bound) = main.iter().chain(&admin).find(|bound| !bound.is_local())
+    {
+        let message = "others can reach this address and no keys are set; set [[key]] entries, listen on 127.0.0.1 or a \
+                       Unix socket, or say --insecure";
+        return Err(wrong(message).at(bound.name()));
     }
     for (bound, door) in main.iter().map(|b| (b, "main")).chain(admin.iter().map(|b| (b, "admin"))) {
         let fields = [

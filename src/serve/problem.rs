@@ -60,6 +60,12 @@ kinds! {
 #[derive(Debug, Clone)]
 pub(super) struct Problem {
     pub(super) kind: Kind,
+    rest: Box<Rest>,
+}
+
+/// What it says, apart, so that results stay small where nothing is wrong.
+#[derive(Debug, Clone, Default)]
+struct Rest {
     detail: String,
     body: Extra,
     retry_after: Option<u64>,
@@ -93,13 +99,12 @@ struct Place {
 
 impl Problem {
     pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Problem {
-        let body = Extra::default();
-        Problem { kind, detail: detail.into(), body, retry_after: None, allow: None, close: false }
+        Problem { kind, rest: Box::new(Rest { detail: detail.into(), ..Rest::default() }) }
     }
 
     /// What would do.
     pub(super) fn remedy(mut self, remedy: impl Into<String>) -> Problem {
-        self.body.remedy = Some(redact(&remedy.into()).into_owned());
+        self.rest.body.remedy = Some(redact(&remedy.into()).into_owned());
         self
     }
 
@@ -111,34 +116,34 @@ impl Problem {
 
     /// When to come again, in seconds.
     pub(super) fn retry_after(mut self, seconds: u64) -> Problem {
-        self.retry_after = Some(seconds);
+        self.rest.retry_after = Some(seconds);
         self
     }
 
     /// The methods that the path has.
     pub(super) fn allow(mut self, methods: String) -> Problem {
-        self.allow = Some(methods);
+        self.rest.allow = Some(methods);
         self
     }
 
     /// Ends the connection after the answer: what may still come on it is no request.
     pub(super) fn close(mut self) -> Problem {
-        self.close = true;
+        self.rest.close = true;
         self
     }
 
     /// Why a body is no payment.
     pub(super) fn row(error: RowError) -> Problem {
         let mut problem = Problem::new(Kind::NotAPayment, error.reason);
-        problem.body.field = error.field;
-        problem.body.column = error.column;
+        problem.rest.body.field = error.field;
+        problem.rest.body.column = error.column;
         problem
     }
 
     /// All that is wrong with a pipeline.
     pub(super) fn pipeline(error: &Error) -> Problem {
         let mut problem = Problem::new(Kind::BadPipeline, "");
-        problem.body.diagnostics = error
+        problem.rest.body.diagnostics = error
             .diagnostics()
             .iter()
             .map(|d| Place {
@@ -149,7 +154,7 @@ impl Problem {
                 remedy: d.remedy().map(|r| redact(r).into_owned()),
             })
             .collect();
-        problem.detail = match problem.body.diagnostics.len() {
+        problem.rest.detail = match problem.rest.body.diagnostics.len() {
             0 => error.to_string(),
             1 => "one mistake; the pipeline in force stays".to_owned(),
             n => format!("{n} mistakes; the pipeline in force stays"),
@@ -174,9 +179,9 @@ impl Problem {
             extra: &'a Extra,
         }
         let (status, slug, title) = self.kind.parts();
-        let detail = redact(&self.detail);
+        let detail = redact(&self.rest.detail);
         let body =
-            Body { r#type: format!("{TYPE}{slug}"), title, status, detail: &detail, extra: &self.body };
+            Body { r#type: format!("{TYPE}{slug}"), title, status, detail: &detail, extra: &self.rest.body };
         // Plain data always serialises.
         serde_json::to_vec(&body).unwrap_or_default()
     }
@@ -186,16 +191,16 @@ impl Problem {
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = self.rest.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(methods) = self.allow.as_deref().and_then(|m| HeaderValue::from_str(m).ok()) {
+        if let Some(methods) = self.rest.allow.as_deref().and_then(|m| HeaderValue::from_str(m).ok()) {
             headers.insert(ALLOW, methods);
         }
         if self.kind == Kind::NoKey {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if self.close {
+        if self.rest.close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response

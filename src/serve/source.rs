@@ -40,7 +40,9 @@ pub(crate) fn read(
     for (name, value) in flags {
         set(&mut table, name, value).map_err(|m| rules(m).at(name))?;
     }
-    checked(&table).map_err(|m| rules(m).at("the command line"))
+    let config = checked(&table).map_err(|m| rules(m).at("the command line"))?;
+    config.check().map_err(rules)?;
+    Ok(config)
 }
 
 fn rules(message: impl Into<String>) -> Error {
@@ -144,5 +146,16 @@ mod tests {
         }
         let wrong = with("threads = 1\n[timeouts]\nbody = \"soon\"", &[], &[]).unwrap_err();
         assert!(wrong.contains(":3:") && wrong.contains("250ms"), "{wrong}");
+        let wrong = with("[authz]\npass = [\"chalenge\"]", &[], &[]).unwrap_err();
+        assert!(wrong.contains("did you mean `challenge`?"), "{wrong}");
+        for (setting, value) in [
+            ("authz.decline_status", "200"),
+            ("reload.max_changed", "1.5"),
+            ("overload.concurrency", "0"),
+            ("limits.body_bytes", "0"),
+        ] {
+            let wrong = with("", &[], &[(setting, value)]).unwrap_err();
+            assert!(wrong.contains(setting), "{wrong}");
+        }
     }
 }

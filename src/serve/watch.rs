@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
@@ -13,6 +13,8 @@ use super::log::{self, Level};
 
 /// How long until a folder that could not be watched is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
+/// How long a folder that does not come to rest is waited for.
+const SETTLE_MAX: Duration = Duration::from_secs(10);
 
 /// Starts to watch, on a thread of its own that ends with the process.
 pub(super) fn start(app: &Arc<App>) {
@@ -52,12 +54,8 @@ fn watch(app: &Arc<App>, folder: &Path) -> notify::Result<()> {
             break;
         }
     }
-    loop {
-        match told.recv_timeout(app.config.reload.settle.0) {
-            Ok(_) => {}
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-        }
-    }
+    let until = Instant::now() + SETTLE_MAX;
+    while Instant::now() < until && told.recv_timeout(app.config.reload.settle.0).is_ok() {}
     drop(watcher);
     // What went wrong is logged and counted there.
     let _ = control::reload(app, "watch", Ask::default());
