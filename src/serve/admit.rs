@@ -19,12 +19,19 @@ use super::problem::{Kind, Problem};
 const PROBE: Duration = Duration::from_millis(2);
 /// Measurements without a request after which the probe ends.
 const PROBES_IDLE_MAX: u32 = 50;
+/// What reading and answering one request takes of a thread, besides its scoring.
+const HTTP_COST: Duration = Duration::from_micros(10);
+/// One new measurement counts for so much less than the mean before it.
+const COST_WEIGHT: u64 = 16;
 /// How long the remaining time for a request is, as the caller tells it.
 const DEADLINE_HEADER: &str = "x-deadline-ms";
 
 /// What is in flight, and how long a ready request waits.
 pub(super) struct Admission {
     in_flight: AtomicUsize,
+    threads: usize,
+    /// What one payment lately took of a thread, in nanoseconds: a running mean.
+    cost: AtomicU64,
     lag: Arc<Lag>,
 }
 
@@ -84,8 +91,31 @@ impl Drop for Ticket<'_> {
 }
 
 impl Admission {
-    pub(super) fn new() -> Admission {
-        Admission { in_flight: AtomicUsize::new(0), lag: Arc::default() }
+    pub(super) fn new(threads: usize) -> Admission {
+        Admission {
+            in_flight: AtomicUsize::new(0),
+            threads: threads.max(1),
+            cost: AtomicU64::new(0),
+            lag: Arc::default(),
+        }
+    }
+
+    /// Learns what a payment took. Of two at one time one is forgotten, which does no harm to a mean.
+    pub(super) fn worked(&self, time: Duration) {
+        let new = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let old = self.cost.load(Ordering::Relaxed);
+        self.cost.store(old - old / COST_WEIGHT + new / COST_WEIGHT, Ordering::Relaxed);
+    }
+
+    /// How many may be in flight so that the last of them is answered in half of the time that is left.
+    fn room(&self, settings: &Overload, deadline: Instant) -> usize {
+        if self.wait() < settings.busy_after.0 {
+            return settings.concurrency;
+        }
+        let left = deadline.saturating_duration_since(Instant::now()) / 2;
+        let cost = HTTP_COST + Duration::from_nanos(self.cost.load(Ordering::Relaxed));
+        let fits = left.as_nanos() / cost.as_nanos().max(1) * self.threads as u128;
+        settings.concurrency.min(usize::try_from(fits).unwrap_or(usize::MAX))
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -108,7 +138,7 @@ impl Admission {
         deadline: Instant,
     ) -> Result<Ticket<'a>, Refused> {
         self.probe();
-        let ticket = self.place(key, settings)?;
+        let ticket = self.place(key, self.room(settings, deadline))?;
         if self.wait() >= settings.busy_after.0 {
             tokio::task::yield_now().await;
         }
@@ -118,19 +148,19 @@ impl Admission {
         Ok(ticket)
     }
 
-    /// Takes a place, without waiting for a turn.
+    /// Takes a place among `room`, without waiting for a turn.
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) fn place<'a>(&'a self, key: &'a Key, settings: &Overload) -> Result<Ticket<'a>, Refused> {
+    pub(super) fn place<'a>(&'a self, key: &'a Key, room: usize) -> Result<Ticket<'a>, Refused> {
         // Taken first and given back by the ticket, so that two can't take the last place.
         let own = key.in_flight.fetch_add(1, Ordering::Relaxed);
         let all = self.in_flight.fetch_add(1, Ordering::Relaxed);
         let ticket = Ticket { all: &self.in_flight, own: &key.in_flight };
-        if own >= key.in_flight_max && key.in_flight_max < settings.concurrency {
+        if key.share < 1.0 && own >= ((room as f64 * key.share) as usize).max(1) {
             return Err(Refused::Share);
         }
-        if all >= settings.concurrency {
+        if all >= room {
             return Err(Refused::Full);
         }
         Ok(ticket)
@@ -193,7 +223,7 @@ mod tests {
         let config: Config = toml::from_str(&text).unwrap();
         let keys = Keys::of(&config).unwrap();
         let (a, b) = (&keys.all()[0], &keys.all()[1]);
-        let admission = Admission::new();
+        let admission = Admission::new(1);
         let later = Instant::now() + Duration::from_secs(9);
         let enter = |key| admission.enter(key, &config.overload, later);
         let held = (enter(a).await.unwrap(), enter(a).await.unwrap()); // at the share
@@ -203,6 +233,14 @@ mod tests {
         drop(held);
         assert_eq!(admission.in_flight(), 2);
         assert!(enter(a).await.is_ok());
+        // When requests wait for their thread, no more are taken than can be answered in half of the time.
+        admission.lag.micros.store(1_000_000, Ordering::Relaxed);
+        (0..200).for_each(|_| admission.worked(Duration::from_millis(30)));
+        let soon = Instant::now() + Duration::from_millis(195); // three of 30 ms and a little
+        let fits = admission.enter(b, &config.overload, soon).await.unwrap();
+        assert_eq!(admission.enter(b, &config.overload, soon).await.err(), Some(Refused::Full));
+        drop(fits);
+        admission.lag.micros.store(0, Ordering::Relaxed);
         let over = admission.enter(b, &config.overload, Instant::now()).await;
         assert_eq!(over.err(), Some(Refused::Late));
         drop(more);

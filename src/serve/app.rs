@@ -54,6 +54,7 @@ impl App {
     /// What is wrong with keys or certificates.
     pub(super) fn new(
         config: Config,
+        threads: usize,
         engine: Engine,
         source: (Option<PathBuf>, Options),
         recorder: Box<dyn Recorder>,
@@ -62,7 +63,7 @@ impl App {
         let tls = config.tls.as_ref().map(tls::open).transpose()?;
         Ok(App {
             keys: Keys::of(&config)?,
-            admission: Admission::new(),
+            admission: Admission::new(threads),
             answers: Answers::new(&config.idempotency),
             recent: Recent::new(limits.recent),
             metrics: Metrics::new(),

@@ -25,9 +25,9 @@ pub(super) struct Key {
     digest: [u8; 32],
     scopes: Vec<Scope>,
     pub(super) merchant: Option<String>,
-    /// Its requests in flight, and how many it may have.
+    /// Its requests in flight, and its share of those that may be.
     pub(super) in_flight: AtomicUsize,
-    pub(super) in_flight_max: usize,
+    pub(super) share: f64,
     pub(super) policy: Policy,
 }
 
@@ -123,7 +123,6 @@ impl Keys {
 
 impl Key {
     fn new(index: u16, entry: &KeyEntry, digest: [u8; 32], config: &Config) -> Result<Key, String> {
-        let limit = config.overload.concurrency as f64 * entry.share;
         Ok(Key {
             index,
             name: entry.name.clone(),
@@ -131,7 +130,7 @@ impl Key {
             scopes: entry.scopes.clone(),
             merchant: entry.merchant.clone(),
             in_flight: AtomicUsize::new(0),
-            in_flight_max: (limit as usize).max(1),
+            share: entry.share,
             policy: Policy::of(entry.unavailable.as_ref().unwrap_or(&config.unavailable))?,
         })
     }

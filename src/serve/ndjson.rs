@@ -175,7 +175,7 @@ impl Batch {
             );
         }
         let Some(key) = app.keys.at(self.key) else { return };
-        let done = match app.admission.place(key, &app.config.overload) {
+        let done = match app.admission.place(key, app.config.overload.concurrency) {
             Ok(_ticket) => score::now(&app, key, line, Source::Whole),
             Err(refused) => score::without(&app, key, line, Source::Whole, refused),
         };

@@ -101,6 +101,7 @@ pub(super) fn now(app: &App, key: &Key, body: &[u8], source: Source<'_>) -> Resu
         for (stage, time) in [Stage::Parse, Stage::Score, Stage::Write].into_iter().zip(times) {
             app.metrics.took(stage, time);
         }
+        app.admission.worked(written - start);
         Ok(Scored::of(line, &decision, times, source, desk))
     })
 }
