@@ -1,9 +1,8 @@
 //! Is there room for one more payment? A limit of what is in flight, a share for each key, a deadline.
 //!
 //! A payment is scored on the thread that read it, so a queue is not seen by itself: it is the connections
-//! that are ready and wait for the thread. A probe measures how long such a wait is. While it is long, each
-//! request lets the others be read first; then the queue stands in the count of what is in flight, and
-//! what is too much can be refused at once rather than answered too late.
+//! that are ready and wait for the thread. A probe measures how long such a wait is. Who has less than
+//! twice that time left is refused at once rather than answered too late, all but one in [`SCORED_OF`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -19,19 +18,17 @@ use super::problem::{Kind, Problem};
 const PROBE: Duration = Duration::from_millis(2);
 /// Measurements without a request after which the probe ends.
 const PROBES_IDLE_MAX: u32 = 50;
-/// What reading and answering one request takes of a thread, besides its scoring.
-const HTTP_COST: Duration = Duration::from_micros(10);
-/// One new measurement counts for so much less than the mean before it.
-const COST_WEIGHT: u64 = 16;
+/// Of so many that come too late one is scored all the same: otherwise those that are refused and come
+/// again at once could keep a server from ever scoring anything.
+const SCORED_OF: usize = 3;
 /// How long the remaining time for a request is, as the caller tells it.
 const DEADLINE_HEADER: &str = "x-deadline-ms";
 
 /// What is in flight, and how long a ready request waits.
 pub(super) struct Admission {
     in_flight: AtomicUsize,
-    threads: usize,
-    /// What one payment lately took of a thread, in nanoseconds: a running mean.
-    cost: AtomicU64,
+    /// Counts those that come too late.
+    hasty: AtomicUsize,
     lag: Arc<Lag>,
 }
 
@@ -91,31 +88,13 @@ impl Drop for Ticket<'_> {
 }
 
 impl Admission {
-    pub(super) fn new(threads: usize) -> Admission {
-        Admission {
-            in_flight: AtomicUsize::new(0),
-            threads: threads.max(1),
-            cost: AtomicU64::new(0),
-            lag: Arc::default(),
-        }
+    pub(super) fn new() -> Admission {
+        Admission { in_flight: AtomicUsize::new(0), hasty: AtomicUsize::new(0), lag: Arc::default() }
     }
 
-    /// Learns what a payment took. Of two at one time one is forgotten, which does no harm to a mean.
-    pub(super) fn worked(&self, time: Duration) {
-        let new = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let old = self.cost.load(Ordering::Relaxed);
-        self.cost.store(old - old / COST_WEIGHT + new / COST_WEIGHT, Ordering::Relaxed);
-    }
-
-    /// How many may be in flight so that the last of them is answered in half of the time that is left.
-    fn room(&self, settings: &Overload, deadline: Instant) -> usize {
-        if self.wait() < settings.busy_after.0 {
-            return settings.concurrency;
-        }
-        let left = deadline.saturating_duration_since(Instant::now()) / 2;
-        let cost = HTTP_COST + Duration::from_nanos(self.cost.load(Ordering::Relaxed));
-        let fits = left.as_nanos() / cost.as_nanos().max(1) * self.threads as u128;
-        settings.concurrency.min(usize::try_from(fits).unwrap_or(usize::MAX))
+    /// Whether a payment with so much time left can be answered in it.
+    fn in_time(&self, left: Duration) -> bool {
+        self.wait() * 2 <= left || self.hasty.fetch_add(1, Ordering::Relaxed).is_multiple_of(SCORED_OF)
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -127,28 +106,28 @@ impl Admission {
         Duration::from_micros(self.lag.micros.load(Ordering::Relaxed))
     }
 
-    /// Takes a place, and waits for the payment's turn.
+    /// Takes a place.
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) async fn enter<'a>(
+    pub(super) fn enter<'a>(
         &'a self,
         key: &'a Key,
         settings: &Overload,
         deadline: Instant,
     ) -> Result<Ticket<'a>, Refused> {
         self.probe();
-        let ticket = self.place(key, self.room(settings, deadline))?;
-        if self.wait() >= settings.busy_after.0 {
-            tokio::task::yield_now().await;
-        }
-        if Instant::now() >= deadline {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
             return Err(Refused::Late);
         }
-        Ok(ticket)
+        if !self.in_time(left) {
+            return Err(Refused::Full);
+        }
+        self.place(key, settings.concurrency)
     }
 
-    /// Takes a place among `room`, without waiting for a turn.
+    /// Takes a place among `room`, however long the wait is.
     ///
     /// # Errors
     /// Why there is none.
@@ -223,25 +202,28 @@ mod tests {
         let config: Config = toml::from_str(&text).unwrap();
         let keys = Keys::of(&config).unwrap();
         let (a, b) = (&keys.all()[0], &keys.all()[1]);
-        let admission = Admission::new(1);
+        let admission = Admission::new();
         let later = Instant::now() + Duration::from_secs(9);
         let enter = |key| admission.enter(key, &config.overload, later);
-        let held = (enter(a).await.unwrap(), enter(a).await.unwrap()); // at the share
-        assert_eq!(enter(a).await.err(), Some(Refused::Share)); // past it
-        let more = (enter(b).await.unwrap(), enter(b).await.unwrap()); // at the limit
-        assert_eq!(enter(b).await.err(), Some(Refused::Full)); // past it
+        let held = (enter(a).unwrap(), enter(a).unwrap()); // at the share
+        assert_eq!(enter(a).err(), Some(Refused::Share)); // past it
+        let more = (enter(b).unwrap(), enter(b).unwrap()); // at the limit
+        assert_eq!(enter(b).err(), Some(Refused::Full)); // past it
         drop(held);
         assert_eq!(admission.in_flight(), 2);
-        assert!(enter(a).await.is_ok());
-        // When requests wait for their thread, no more are taken than can be answered in half of the time.
-        admission.lag.micros.store(1_000_000, Ordering::Relaxed);
-        (0..200).for_each(|_| admission.worked(Duration::from_millis(30)));
-        let soon = Instant::now() + Duration::from_millis(195); // three of 30 ms and a little
-        let fits = admission.enter(b, &config.overload, soon).await.unwrap();
-        assert_eq!(admission.enter(b, &config.overload, soon).await.err(), Some(Refused::Full));
-        drop(fits);
+        assert!(enter(a).is_ok());
+        // When requests wait for their thread, those are refused that have less than twice that time.
+        admission.lag.micros.store(10_000, Ordering::Relaxed);
+        let soon = |millis| {
+            admission.enter(b, &config.overload, Instant::now() + Duration::from_millis(millis)).err()
+        };
+        assert_eq!(
+            [soon(19), soon(19), soon(19), soon(19)],
+            [None, Some(Refused::Full), Some(Refused::Full), None]
+        );
+        assert_eq!(soon(30), None);
         admission.lag.micros.store(0, Ordering::Relaxed);
-        let over = admission.enter(b, &config.overload, Instant::now()).await;
+        let over = admission.enter(b, &config.overload, Instant::now());
         assert_eq!(over.err(), Some(Refused::Late));
         drop(more);
         assert_eq!(admission.in_flight(), 0);

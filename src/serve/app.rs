@@ -54,7 +54,6 @@ impl App {
     /// What is wrong with keys or certificates.
     pub(super) fn new(
         config: Config,
-        threads: usize,
         engine: Engine,
         source: (Option<PathBuf>, Options),
         recorder: Box<dyn Recorder>,
@@ -63,7 +62,7 @@ impl App {
         let tls = config.tls.as_ref().map(tls::open).transpose()?;
         Ok(App {
             keys: Keys::of(&config)?,
-            admission: Admission::new(threads),
+            admission: Admission::new(),
             answers: Answers::new(&config.idempotency),
             recent: Recent::new(limits.recent),
             metrics: Metrics::new(),

@@ -63,7 +63,7 @@ pub(super) async fn answer(
         Err(problem) => return unreadable(app, close(problem)),
     };
     let source = Source::Part(&|schema, payment| fill(app, head, schema, payment));
-    let scored = match score::decide(app, key, &head.headers, &object, source, began).await {
+    let scored = match score::decide(app, key, &head.headers, &object, source, began) {
         Ok(scored) => scored,
         Err(problem) if problem.kind == Kind::NotAPayment => return unreadable(app, close(problem)),
         Err(problem) => return Err(close(problem)),

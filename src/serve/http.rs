@@ -71,7 +71,7 @@ async fn handle(
             }
             let bytes = body::read(incoming, limits.body_bytes, timeouts.body.0).await?;
             return match entry.route {
-                Route::Score => score::answer(app, key, head, bytes, began).await,
+                Route::Score => score::answer(app, key, head, bytes, began),
                 Route::Explain => score::explain(app, key, &bytes),
                 Route::Settle => settle::settle(app, key, &bytes),
                 _ => settle::decision(app, key, &decoded(part)?),

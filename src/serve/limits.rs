@@ -93,11 +93,8 @@ impl Default for Timeouts {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Overload {
-    /// Payments between their last byte and their answer; further ones are shed. While requests wait for
-    /// their thread it is less: what can be answered in half of the deadline.
+    /// Payments between their last byte and their answer; further ones are shed.
     pub(crate) concurrency: usize,
-    /// A thread that has not been idle for this long lets requests queue, so that the queue can be seen.
-    pub(crate) busy_after: Pause,
     /// What a request without `x-deadline-ms` has.
     pub(crate) deadline: Pause,
     /// What `x-deadline-ms` may say at most.
@@ -110,7 +107,6 @@ impl Default for Overload {
     fn default() -> Overload {
         Overload {
             concurrency: 8_192,
-            busy_after: Pause::millis(5),
             deadline: Pause::millis(1_000),
             deadline_max: Pause::millis(2_000),
             retry_after: Pause::millis(1_000),

@@ -94,7 +94,7 @@ pub(crate) fn run(
         true => Engine::new(pipeline),
         false => Engine::starting_at(pipeline, log::now()),
     };
-    let app = Arc::new(App::new(config, threads, engine, source, recorder)?);
+    let app = Arc::new(App::new(config, engine, source, recorder)?);
     if app.keys.open()
         && !app.config.insecure
         && let Some(bound) = main.iter().chain(&admin).find(|bound| !bound.is_local())

@@ -42,7 +42,7 @@ pub(super) struct Scored {
 ///
 /// # Errors
 /// Why it was not decided.
-pub(super) async fn answer(
+pub(super) fn answer(
     app: &App,
     key: &Key,
     head: &Parts,
@@ -59,7 +59,7 @@ pub(super) async fn answer(
         Some(Turn::First(claim)) => Some(claim),
         None => None,
     };
-    let scored = decide(app, key, &head.headers, &body, Source::Whole, began).await?;
+    let scored = decide(app, key, &head.headers, &body, Source::Whole, began)?;
     if let Some(claim) = claim {
         claim.keep(scored.line.clone());
     }
@@ -70,7 +70,7 @@ pub(super) async fn answer(
 ///
 /// # Errors
 /// Why it was not decided.
-pub(super) async fn decide(
+pub(super) fn decide(
     app: &App,
     key: &Key,
     headers: &HeaderMap,
@@ -80,7 +80,7 @@ pub(super) async fn decide(
 ) -> Result<Scored, Problem> {
     let overload = &app.config.overload;
     let deadline = admit::deadline(headers, overload, began)?;
-    match app.admission.enter(key, overload, deadline).await {
+    match app.admission.enter(key, overload, deadline) {
         Ok(_ticket) => now(app, key, body, source),
         Err(refused) => without(app, key, body, source, refused),
     }
@@ -101,7 +101,6 @@ pub(super) fn now(app: &App, key: &Key, body: &[u8], source: Source<'_>) -> Resu
         for (stage, time) in [Stage::Parse, Stage::Score, Stage::Write].into_iter().zip(times) {
             app.metrics.took(stage, time);
         }
-        app.admission.worked(written - start);
         Ok(Scored::of(line, &decision, times, source, desk))
     })
 }
