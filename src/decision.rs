@@ -103,9 +103,34 @@ impl Degraded {
     pub const WILD_TIME: Degraded = Degraded(32);
     /// A model gave no number; what it says counted as absent, and the rules decided alone.
     pub const NO_MODEL: Degraded = Degraded(64);
+    /// The server had more to do than it may take on; the payment was not scored, a policy decided.
+    pub const OVERLOAD: Degraded = Degraded(128);
+    /// The caller's deadline had passed before the payment's turn came; a policy decided.
+    pub const DEADLINE: Degraded = Degraded(256);
 
-    const NAMES: [&'static str; 7] =
-        ["late", "evicted", "warming", "saturated", "no_rate", "wild_time", "no_model"];
+    const NAMES: [&'static str; 9] = [
+        "late",
+        "evicted",
+        "warming",
+        "saturated",
+        "no_rate",
+        "wild_time",
+        "no_model",
+        "overload",
+        "deadline",
+    ];
+
+    /// All flags' names, in the order of their bits.
+    #[cfg(feature = "serve")]
+    pub(crate) const fn all_names() -> &'static [&'static str] {
+        &Degraded::NAMES
+    }
+
+    /// The set flags' places in [`Degraded::all_names`].
+    #[cfg(feature = "serve")]
+    pub(crate) fn places(self) -> impl Iterator<Item = usize> {
+        (0..Degraded::NAMES.len()).filter(move |i| self.0 >> i & 1 == 1)
+    }
 
     /// Whether all of `other` is set.
     pub fn contains(self, other: Degraded) -> bool {

@@ -51,6 +51,15 @@ struct State {
 }
 
 impl State {
+    /// A new pipeline with the old memory where it serves, else with one that starts anew.
+    fn after(old: &State, pipeline: Pipeline) -> State {
+        let velocity = match old.pipeline.same_memory(&pipeline) {
+            true => old.velocity.clone(),
+            false => Arc::new(memory_of(&pipeline, old.velocity.now())),
+        };
+        State { pipeline: Arc::new(pipeline), velocity }
+    }
+
     /// Observes the events in order and returns the activity of each payment scored, row by row.
     fn activity<'a>(&self, events: &[Event<'a>]) -> (Vec<Op<'a>>, Vec<f64>, Vec<Degraded>) {
         let State { pipeline, velocity } = self;
@@ -187,11 +196,28 @@ impl Engine {
     /// are absent until they have filled.
     pub fn replace(&self, pipeline: Pipeline) -> Arc<Pipeline> {
         let old = self.state.load_full();
-        let same = old.pipeline.same_memory(&pipeline);
-        let velocity =
-            if same { old.velocity.clone() } else { Arc::new(memory_of(&pipeline, old.velocity.now())) };
-        let before = self.state.swap(Arc::new(State { pipeline: Arc::new(pipeline), velocity }));
+        let before = self.state.swap(Arc::new(State::after(&old, pipeline)));
         before.pipeline.clone()
+    }
+
+    /// The pipeline and the memory of this moment, which stay the same for as long as they are held.
+    #[cfg(feature = "serve")]
+    pub(crate) fn current(&self) -> Current {
+        Current(self.state.load())
+    }
+
+    /// Lays out what [`Engine::adopt`] would swap in, so that it can be asked before.
+    #[cfg(feature = "serve")]
+    pub(crate) fn prepare(&self, pipeline: Pipeline) -> Prepared {
+        let old = self.state.load_full();
+        let keeps_memory = old.pipeline.same_memory(&pipeline);
+        Prepared { state: Arc::new(State::after(&old, pipeline)), keeps_memory }
+    }
+
+    /// Swaps in what was prepared, seen all at once by every thread.
+    #[cfg(feature = "serve")]
+    pub(crate) fn adopt(&self, prepared: Prepared) {
+        self.state.store(prepared.state);
     }
 
     /// The decision in words. `None` when another pipeline made it.
@@ -226,6 +252,64 @@ impl Engine {
     pub fn memory(&self) -> (usize, usize) {
         let state = self.state.load();
         (state.velocity.entities(), state.velocity.bytes())
+    }
+}
+
+/// A pipeline and its memory, held for one piece of work: what is read with its schema is scored with it.
+#[cfg(feature = "serve")]
+pub(crate) struct Current(arc_swap::Guard<Arc<State>>);
+
+#[cfg(feature = "serve")]
+impl Current {
+    pub(crate) fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.0.pipeline
+    }
+
+    /// As [`Engine::score`].
+    pub(crate) fn score(&self, payment: &Payment) -> Decision {
+        self.0.decide(payment, Velocity::observe)
+    }
+
+    /// As [`Engine::preview`].
+    pub(crate) fn preview(&self, payment: &Payment) -> Decision {
+        self.0.decide(payment, Velocity::peek)
+    }
+
+    /// As [`Engine::settle`].
+    pub(crate) fn settle(&self, payment: &Payment, settlement: Settlement) -> bool {
+        let known = self.0.velocity.settle(payment, settlement.status);
+        self.0.pipeline.settle(Facts::new(payment, &[]), settlement);
+        known
+    }
+
+    /// As [`Engine::explain`].
+    pub(crate) fn explain(&self, payment: &Payment) -> Explanation {
+        let State { pipeline, velocity } = &**self.0;
+        with_activity(pipeline.plan().aggregates().len(), |activity| {
+            let degraded = velocity.peek(payment, pipeline.filters(payment), activity);
+            let facts = Facts::new(payment, activity);
+            Explanation::new(pipeline, facts, &pipeline.decide(facts, degraded))
+        })
+    }
+}
+
+/// A pipeline with its memory, ready to be swapped in.
+#[cfg(feature = "serve")]
+pub(crate) struct Prepared {
+    state: Arc<State>,
+    /// Whether the windows stay as they are.
+    pub(crate) keeps_memory: bool,
+}
+
+#[cfg(feature = "serve")]
+impl Prepared {
+    pub(crate) fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.state.pipeline
+    }
+
+    /// The decision that it would give; remembers nothing.
+    pub(crate) fn preview(&self, payment: &Payment) -> Decision {
+        self.state.decide(payment, Velocity::peek)
     }
 }
 

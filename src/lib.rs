@@ -34,6 +34,7 @@
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
+mod answer;
 mod attribution;
 pub mod batch;
 #[doc(hidden)]
@@ -58,6 +59,8 @@ mod risk;
 mod rules;
 mod schema;
 mod scope;
+#[cfg(feature = "serve")]
+mod serve;
 mod simulate;
 mod stage;
 mod time;

@@ -129,6 +129,30 @@ impl Payment {
         self.items.clear();
     }
 
+    /// Becomes the other payment, in the memory it has.
+    #[cfg(feature = "serve")]
+    pub(crate) fn copy_from(&mut self, other: &Payment) {
+        self.present = other.present;
+        self.slots.clone_from(&other.slots);
+        self.text.clone_from(&other.text);
+        self.items.clone_from(&other.items);
+    }
+
+    /// The same payment by another schema, as far as that has its fields; its items stay behind.
+    #[cfg(feature = "serve")]
+    pub(crate) fn by_schema(&self, own: &Schema, other: &Schema) -> Payment {
+        let mut payment = Payment::new(other);
+        for (id, field) in own.fields() {
+            if let Some(value) = self.get(own, id)
+                && let Some(target) = other.find(&field.name)
+            {
+                // A value that the other schema has no room for is absent there.
+                let _ = payment.set(other, target, value);
+            }
+        }
+        payment
+    }
+
     /// Sets one field. Setting `amount` fills in `currency`; `email` fills in `email_domain`, `ip`
     /// fills in `ip_net`, and a card number in `card` fills in `bin` and `last4`, where those are
     /// absent. A card number in any field becomes its token.

@@ -12,8 +12,8 @@ const FLOORS: &[&[&str]] = &[
     &["stage", "rules", "model"],
     &["policy", "scope"],
     &["pipeline"],
-    &["attribution", "comparison", "counterfactual", "describe", "engine"],
-    &["batch", "learn"],
+    &["answer", "attribution", "comparison", "counterfactual", "describe", "engine"],
+    &["batch", "learn", "serve"],
     &["cli", "report", "main"],
 ];
 
@@ -78,9 +78,10 @@ fn imports_go_down_only() {
 
 /// Arrows within a floor, each for a reason.
 const SIBLINGS: &[(&str, &str)] = &[
-    ("payment", "schema"), // a payment is a record of its schema's slots
-    ("rules", "stage"),    // a rule's effect is what a stage records
-    ("model", "stage"),    // a probability's score is on the stages' scale
+    ("payment", "schema"),  // a payment is a record of its schema's slots
+    ("rules", "stage"),     // a rule's effect is what a stage records
+    ("model", "stage"),     // a probability's score is on the stages' scale
+    ("answer", "describe"), // a row holds the description's parts
     ("engine", "describe"),
     ("describe", "attribution"), // a description tells what counted
     ("engine", "counterfactual"),

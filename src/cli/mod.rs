@@ -8,6 +8,8 @@ mod features;
 mod import;
 mod open;
 mod score;
+#[cfg(feature = "serve")]
+mod serve;
 mod simulate;
 mod test;
 mod train;
@@ -53,6 +55,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Score(score::Args),
+    #[cfg(feature = "serve")]
+    Serve(serve::Args),
     Features(features::Args),
     Evaluate(evaluate::Args),
     Check(check::Args),
@@ -70,6 +74,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Score(args) => score::run(args),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(args),
         Command::Features(args) => features::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Check(args) => check::run(args),

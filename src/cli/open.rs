@@ -97,6 +97,13 @@ impl RulesArgs {
         }
     }
 
+    /// The folder that counts, and settings with the command line's key and schema.
+    #[cfg(feature = "serve")]
+    pub(super) fn source(&self, options: Options) -> Result<(Option<PathBuf>, Options), Error> {
+        let schema = self.schema.as_deref().map(read).transpose()?;
+        Ok((self.folder().map(Path::to_owned), Options { token_key: token_key()?, schema, ..options }))
+    }
+
     fn folder(&self) -> Option<&Path> {
         self.rules.as_deref().or_else(|| Some(Path::new(RULES_DIR)).filter(|dir| dir.is_dir()))
     }

@@ -187,7 +187,12 @@ impl Decoder {
             #[cfg(feature = "columnar")]
             Form::Columns(_) => Err(wrong("text in a columnar file")),
             Form::Json => {
-                let cx = json::Context { schema: &self.schema, names: &self.names, settings: &self.settings };
+                let cx = json::Context {
+                    schema: &self.schema,
+                    names: &self.names,
+                    settings: &self.settings,
+                    partial: false,
+                };
                 let scratch = &mut scratch.json;
                 json::payment_of(&cx, bytes, json::Into { payment, row, scratch, unknown })
             }

@@ -256,8 +256,12 @@ impl<'a> Rows<'a> {
                 }
                 What::Items if cells.text(row).is_empty() => Ok(()),
                 What::Items => {
-                    let cx =
-                        json::Context { schema: self.schema, names: self.names, settings: self.settings };
+                    let cx = json::Context {
+                        schema: self.schema,
+                        names: self.names,
+                        settings: self.settings,
+                        partial: false,
+                    };
                     let (payment, out) = (&mut *into.payment, &mut *into.row);
                     let (scratch, unknown) = (&mut *into.json, &mut *into.unknown);
                     items_of(&cx, cells.text(row), json::Into { payment, row: out, scratch, unknown })

@@ -215,7 +215,7 @@ pub(super) fn payment_of(
             Some(What::Items) => match into.cells.get(text, i, into.buffer) {
                 "" => continue,
                 cell => {
-                    let cx = json::Context { schema, names, settings };
+                    let cx = json::Context { schema, names, settings, partial: false };
                     let (payment, row) = (&mut *into.payment, &mut *into.row);
                     let (scratch, unknown) = (&mut *into.json, &mut *into.unknown);
                     items_of(&cx, cell, json::Into { payment, row, scratch, unknown }).map_err(|mut e| {

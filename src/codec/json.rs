@@ -35,6 +35,8 @@ pub(super) struct Context<'a> {
     pub schema: &'a Schema,
     pub names: &'a Names,
     pub settings: &'a Settings,
+    /// Whether what every payment needs may be missing: somebody fills it in.
+    pub partial: bool,
 }
 
 /// What one row is written into.
@@ -89,10 +91,26 @@ impl JsonDecoder {
     /// # Errors
     /// Why it is no payment; `payment` then holds a part of it.
     pub fn read(&mut self, bytes: &[u8], payment: &mut Payment) -> Result<(), RowError> {
+        self.read_object(bytes, payment, false)
+    }
+
+    /// As [`JsonDecoder::read`], but what every payment needs may be missing.
+    #[cfg(feature = "serve")]
+    pub(crate) fn read_part(&mut self, bytes: &[u8], payment: &mut Payment) -> Result<(), RowError> {
+        self.read_object(bytes, payment, true)
+    }
+
+    /// What a payment still lacks, as an error.
+    #[cfg(feature = "serve")]
+    pub(crate) fn lacking(&self, payment: &Payment) -> Option<RowError> {
+        payment.missing().map(|id| *super::row::missing(&self.schema, id))
+    }
+
+    fn read_object(&mut self, bytes: &[u8], payment: &mut Payment, partial: bool) -> Result<(), RowError> {
         if bytes.len() > self.settings.line_bytes_max {
             return Err(*wrong(format!("the object is longer than {} bytes", self.settings.line_bytes_max)));
         }
-        let cx = Context { schema: &self.schema, names: &self.names, settings: &self.settings };
+        let cx = Context { schema: &self.schema, names: &self.names, settings: &self.settings, partial };
         let (row, scratch, unknown) = (&mut self.row, &mut self.scratch, &mut self.unknown);
         payment_of(&cx, bytes, Into { payment, row, scratch, unknown }).map_err(|e| *e)?;
         match self.scratch.stranger.take() {
@@ -143,7 +161,10 @@ pub(super) fn payment_of(cx: &Context<'_>, bytes: &[u8], into: Into<'_>) -> Done
     if parser.at < bytes.len() {
         return Err(parser.here("something follows the object"));
     }
-    parser.into.row.finish(cx.schema, parser.into.payment)
+    match cx.partial {
+        false => parser.into.row.finish(cx.schema, parser.into.payment),
+        true => parser.into.row.complete(cx.schema, parser.into.payment),
+    }
 }
 
 impl Scratch {

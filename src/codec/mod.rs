@@ -37,6 +37,8 @@ pub use payments::PaymentTable;
 pub use reader::Reader;
 pub use sheet::{CellKind, Sheet, TableColumn};
 pub use table::TableWriter;
+#[cfg(feature = "serve")]
+pub(crate) use text_out::json_string;
 
 use crate::error::Error;
 use crate::payment::Payment;

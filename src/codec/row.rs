@@ -12,7 +12,7 @@ use super::names::{Target, sources};
 use super::{RowError, shown};
 use crate::money::{AmountError, Currency, Money};
 use crate::payment::{FieldError, Payment};
-use crate::schema::{Country, Kind, Schema, Value, field};
+use crate::schema::{Country, FieldId, Kind, Schema, Value, field};
 use crate::time::Timestamp;
 use crate::token::contains_pan;
 
@@ -66,6 +66,16 @@ fn not_a(kind: Kind, text: &str) -> Box<RowError> {
         Kind::Text | Kind::Token => "text",
     };
     wrong(format!("`{}` is not {form}", shown(text)))
+}
+
+/// A field that every payment needs and this one has not.
+#[cold]
+pub(super) fn missing(schema: &Schema, id: FieldId) -> Box<RowError> {
+    Box::new(RowError {
+        field: Some(schema.field(id).name.clone()),
+        column: None,
+        reason: format!("it is missing; it is read from {}", sources(schema, id)),
+    })
 }
 
 impl Row {
@@ -225,6 +235,15 @@ impl Row {
 
     /// Ends the row: the amount meets its currency, defaults fill gaps, required fields are asked for.
     pub fn finish(&mut self, schema: &Schema, payment: &mut Payment) -> Done {
+        self.complete(schema, payment)?;
+        match payment.missing() {
+            None => Ok(()),
+            Some(id) => Err(missing(schema, id)),
+        }
+    }
+
+    /// As [`Row::finish`], but nothing need be there.
+    pub fn complete(&mut self, schema: &Schema, payment: &mut Payment) -> Done {
         if !matches!(self.amount, Amount::Absent) {
             let money = self.money(schema).map_err(|mut e| {
                 e.field.get_or_insert_with(|| schema.field(field::AMOUNT).name.clone());
@@ -244,14 +263,7 @@ impl Row {
                 payment.set(schema, *id, value).map_err(refused)?;
             }
         }
-        match payment.missing() {
-            None => Ok(()),
-            Some(id) => Err(Box::new(RowError {
-                field: Some(schema.field(id).name.clone()),
-                column: None,
-                reason: format!("it is missing; it is read from {}", sources(schema, id)),
-            })),
-        }
+        Ok(())
     }
 
     fn money(&self, schema: &Schema) -> Result<Money, Box<RowError>> {

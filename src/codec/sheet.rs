@@ -133,6 +133,24 @@ impl Sheet {
         Sheet { layout, body, cell: 0, begun: false, rows: 0, wrong: None }
     }
 
+    /// JSON lines in memory, for no file.
+    #[cfg(feature = "serve")]
+    pub(crate) fn json_lines(columns: &[TableColumn]) -> Sheet {
+        Sheet::new(Arc::new(Layout::of(columns, Format::JsonLines, false)))
+    }
+
+    /// The rows written since the last time, handed to `read` as text and forgotten.
+    #[cfg(feature = "serve")]
+    pub(crate) fn take_text<T>(&mut self, read: impl FnOnce(&[u8]) -> T) -> T {
+        let taken = match &self.body {
+            Body::Text(out) => read(out),
+            #[cfg(feature = "columnar")]
+            Body::Columns(_) => read(&[]),
+        };
+        self.reset();
+        taken
+    }
+
     /// Rows that have been ended.
     pub fn rows(&self) -> usize {
         self.rows

@@ -83,7 +83,7 @@ pub(super) fn csv_header<'a>(out: &mut Vec<u8>, names: impl Iterator<Item = &'a 
     out.push(b'\n');
 }
 
-pub(super) fn json_string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn json_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut from = 0;

@@ -134,6 +134,19 @@ impl Pipeline {
         Pipeline::build(read_folder(dir)?, &Library::Folder(dir), options)
     }
 
+    /// From texts at hand, each with its path; models are those of `dir`, or those built in.
+    ///
+    /// # Errors
+    /// As [`Pipeline::open`].
+    #[cfg(feature = "serve")]
+    pub(crate) fn of_texts(
+        sources: Vec<(String, String)>,
+        dir: Option<&Path>,
+        options: &Options,
+    ) -> Result<Pipeline, Error> {
+        Pipeline::build(sources, &dir.map_or(Library::Shipped, Library::Folder), options)
+    }
+
     /// The rule packs that come with the crate.
     ///
     /// # Errors

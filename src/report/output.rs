@@ -5,10 +5,9 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::answer;
 use crate::batch::{Scored, Sink};
 use crate::codec::{CellKind, Format, Reject, Sheet, TableColumn, TableWriter};
-use crate::decision::Decision;
-use crate::describe::{Description, Reason};
 use crate::error::Error;
 use crate::expr::Facts;
 use crate::payment::Payment;
@@ -43,7 +42,7 @@ impl Output {
             None => Body::Nothing,
             Some(path) => {
                 let format = format(path, destination.format, Format::JsonLines);
-                Body::Decisions(TableWriter::create(path, format, &decision_columns())?)
+                Body::Decisions(TableWriter::create(path, format, &answer::columns())?)
             }
         };
         Output::new(destination, pipeline, body)
@@ -89,27 +88,6 @@ impl Output {
     }
 }
 
-/// Columns of a table of decisions. What is no single value is JSON.
-fn decision_columns() -> Vec<TableColumn> {
-    [
-        ("id", CellKind::Text),
-        ("outcome", CellKind::Text),
-        ("score", CellKind::Integer),
-        ("probability", CellKind::Float),
-        ("anomaly", CellKind::Float),
-        ("rules", CellKind::TextList),
-        ("reasons", CellKind::Json),
-        ("model", CellKind::Json),
-        ("challenger_score", CellKind::Integer),
-        ("challenger_outcome", CellKind::Text),
-        ("shadow", CellKind::TextList),
-        ("degraded", CellKind::TextList),
-        ("pipeline", CellKind::Text),
-    ]
-    .map(|(name, kind)| TableColumn::new(name, kind))
-    .into()
-}
-
 fn format(path: &std::path::Path, asked: Option<Format>, fallback: Format) -> Format {
     asked.or_else(|| Format::of_path(path)).unwrap_or(fallback)
 }
@@ -119,8 +97,11 @@ impl Sink for Output {
         let (table, mut sheet) = match (&mut self.body, scored) {
             (Body::Decisions(table), Scored::Decisions(decisions)) => {
                 let mut sheet = table.sheet();
-                let mut rows = Rows::new(&self.pipeline);
-                payments.iter().zip(decisions).for_each(|(p, d)| rows.write(&mut sheet, p, d));
+                let mut rows = answer::Rows::new(&self.pipeline);
+                payments
+                    .iter()
+                    .zip(decisions)
+                    .for_each(|(p, d)| rows.write(&self.pipeline, &mut sheet, p, d));
                 (table, sheet)
             }
             (Body::Features(table), Scored::Activity(activity)) => {
@@ -151,60 +132,6 @@ impl Sink for Output {
         }
         Ok(())
     }
-}
-
-/// Writes decisions as rows; keeps what is the same for all.
-struct Rows<'a> {
-    pipeline: &'a Pipeline,
-    digest: String,
-    reasons: Vec<u8>,
-}
-
-impl<'a> Rows<'a> {
-    fn new(pipeline: &'a Pipeline) -> Rows<'a> {
-        Rows { pipeline, digest: pipeline.digest().to_string(), reasons: Vec::new() }
-    }
-
-    fn write(&mut self, sheet: &mut Sheet, payment: &Payment, decision: &Decision) {
-        sheet.text(payment.id());
-        sheet.text(decision.outcome.name());
-        sheet.integer(i64::from(decision.score));
-        sheet.float(decision.probability.unwrap_or(f64::NAN));
-        sheet.float(decision.anomaly.unwrap_or(f64::NAN));
-        let described = match decision.matched.is_empty() && decision.contributions.is_empty() {
-            true => None,
-            false => Description::new(self.pipeline, payment, decision),
-        };
-        let (reasons, model, shadow) =
-            described.map_or_else(Default::default, |d| (d.reasons, d.model, d.shadow));
-        list(sheet, &reasons);
-        self.json(sheet, &reasons);
-        self.json(sheet, &model);
-        match decision.challenged {
-            Some(challenged) => {
-                sheet.integer(i64::from(challenged.score));
-                sheet.text(challenged.outcome.name());
-            }
-            None => (0..2).for_each(|_| sheet.absent()),
-        }
-        list(sheet, &shadow);
-        let degraded: Vec<&str> = decision.degraded.names().collect();
-        sheet.list(&degraded);
-        sheet.text(&self.digest);
-        sheet.end_row();
-    }
-
-    fn json(&mut self, sheet: &mut Sheet, list: &impl serde::Serialize) {
-        self.reasons.clear();
-        // Writing plain data into memory can't fail; an empty list would be the answer if it did.
-        let written = serde_json::to_writer(&mut self.reasons, list).is_ok();
-        sheet.json(std::str::from_utf8(&self.reasons).ok().filter(|_| written).unwrap_or("[]"));
-    }
-}
-
-fn list(sheet: &mut Sheet, reasons: &[Reason]) {
-    let rules: Vec<&str> = reasons.iter().map(|r| r.rule.as_str()).collect();
-    sheet.list(&rules);
 }
 
 fn features(pipeline: &Pipeline, sheet: &mut Sheet, payments: &[Payment], activity: &[f64]) {

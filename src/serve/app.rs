@@ -1,0 +1,87 @@
+//! All that the handlers share.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+
+use super::accept::Places;
+use super::admit::Admission;
+use super::config::Config;
+use super::control::Control;
+use super::idempotency::Answers;
+use super::keys::Keys;
+use super::metrics::Metrics;
+use super::recent::Recent;
+use super::recorder::Recorder;
+use super::tls;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::pipeline::Options;
+
+/// The listener that a request came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    Main,
+    Admin,
+}
+
+/// What is known of a request's sender before its headers.
+#[derive(Clone, Copy)]
+pub(super) struct Caller {
+    pub(super) door: Door,
+}
+
+/// All that the handlers share.
+pub(super) struct App {
+    pub(super) config: Config,
+    pub(super) engine: Engine,
+    pub(super) keys: Keys,
+    pub(super) admission: Admission,
+    pub(super) answers: Answers,
+    pub(super) recent: Recent,
+    pub(super) metrics: Metrics,
+    pub(super) control: Control,
+    pub(super) recorder: Box<dyn Recorder>,
+    pub(super) tls: Option<ArcSwap<ServerConfig>>,
+    pub(super) places: Places,
+    draining: AtomicBool,
+}
+
+impl App {
+    /// # Errors
+    /// What is wrong with keys or certificates.
+    pub(super) fn new(
+        config: Config,
+        engine: Engine,
+        source: (Option<PathBuf>, Options),
+        recorder: Box<dyn Recorder>,
+    ) -> Result<App, Error> {
+        let limits = &config.limits;
+        let tls = config.tls.as_ref().map(tls::open).transpose()?;
+        Ok(App {
+            keys: Keys::of(&config)?,
+            admission: Admission::new(),
+            answers: Answers::new(&config.idempotency),
+            recent: Recent::new(limits.recent),
+            metrics: Metrics::new(),
+            control: Control::new(source, limits.list_edits),
+            places: Places::new(limits.connections, limits.connections_per_peer, limits.handshakes),
+            tls: tls.map(ArcSwap::new),
+            draining: AtomicBool::new(false),
+            engine,
+            recorder,
+            config,
+        })
+    }
+
+    /// Whether it is about to stop.
+    pub(super) fn draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,85 @@
+//! Is it alive, ready, and how does it fare?
+
+use std::fmt;
+
+use bytes::Bytes;
+use hyper::Response;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+
+use super::app::App;
+use super::exposition::Text;
+use super::problem::{Kind, Problem};
+use super::reply::Reply;
+use super::score::json;
+
+/// The process runs: whoever reads this has the proof.
+pub(super) fn live() -> Response<Reply> {
+    text("text/plain; charset=utf-8", &b"ok\n"[..])
+}
+
+/// Whether payments are taken.
+///
+/// # Errors
+/// While it is stopping.
+pub(super) fn ready(app: &App) -> Result<Response<Reply>, Problem> {
+    match app.draining() {
+        false => Ok(text("text/plain; charset=utf-8", &b"ready\n"[..])),
+        true => Err(Problem::new(Kind::NotReady, "what is in flight is finished, nothing new is taken")),
+    }
+}
+
+pub(super) fn version(app: &App) -> Response<Reply> {
+    let pipeline = app.engine.pipeline();
+    json(
+        serde_json::json!({
+            "name": env!("CARGO_PKG_NAME"),
+            "version": env!("CARGO_PKG_VERSION"),
+            "pipeline": pipeline.digest().to_string(),
+            "rules": pipeline.rules().len(),
+        })
+        .to_string(),
+    )
+}
+
+/// OpenMetrics text.
+pub(super) fn metrics(app: &App) -> Response<Reply> {
+    let mut out = Text::default();
+    // Writing into a string can't fail.
+    let _ = gauges(app, &mut out).and_then(|()| app.metrics.tell(&mut out));
+    text("application/openmetrics-text; version=1.0.0; charset=utf-8", out.finish())
+}
+
+fn gauges(app: &App, out: &mut Text) -> fmt::Result {
+    let pipeline = app.engine.pipeline();
+    let (entities, bytes) = app.engine.memory();
+    out.family("build", "info", "Version of the program.")?;
+    out.info(&[("version", env!("CARGO_PKG_VERSION"))])?;
+    out.family("pipeline", "info", "Digest of the pipeline in force.")?;
+    out.info(&[("digest", &pipeline.digest().to_string())])?;
+    let admission = &app.admission;
+    for (name, help, value) in [
+        ("rules", "Rules of the pipeline.", pipeline.rules().len() as f64),
+        ("entities", "Entities that velocity remembers.", entities as f64),
+        ("velocity_bytes", "Bytes that velocity takes.", bytes as f64),
+        ("recent_payments", "Payments kept for settlements and questions.", app.recent.len() as f64),
+        ("idempotency_keys", "Answers kept under an idempotency key.", app.answers.len() as f64),
+        ("connections", "Open connections of the main listeners.", app.places.taken() as f64),
+        ("in_flight", "Payments between their last byte and their answer.", admission.in_flight() as f64),
+        (
+            "queue_wait_seconds",
+            "How long a ready request waited for its thread.",
+            admission.wait().as_secs_f64(),
+        ),
+        ("draining", "1 while stopping.", f64::from(u8::from(app.draining()))),
+    ] {
+        out.family(name, "gauge", help)?;
+        out.gauge(&[], value)?;
+    }
+    Ok(())
+}
+
+fn text(kind: &'static str, body: impl Into<Bytes>) -> Response<Reply> {
+    let mut response = Response::new(Reply::whole(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}

@@ -1,0 +1,153 @@
+//! `/v1/lists/{name}/items`: lists are read and edited while payments are scored.
+
+use std::sync::Arc;
+
+use hyper::Response;
+use serde::{Deserialize, Serialize};
+
+use super::app::App;
+use super::problem::{Kind, Problem};
+use super::recorder::Record;
+use super::reply::Reply;
+use super::score::{json, not_recorded};
+use crate::list::{List, ListItem, Lists};
+use crate::time::Timestamp;
+
+/// Most items of one answer; `after` asks for the next ones.
+const PAGE: usize = 1_000;
+
+/// An item as it is put.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Put {
+    value: String,
+    expires: Option<String>,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    source: String,
+}
+
+/// What is taken off.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Taken {
+    value: String,
+}
+
+#[derive(Serialize)]
+struct Page<'a> {
+    list: &'a str,
+    about: &'a str,
+    kind: String,
+    total: usize,
+    items: Vec<Shown>,
+    /// Ask for `?after=` this for more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    value: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    source: String,
+}
+
+fn list(lists: &Lists, name: &str) -> Result<Arc<List>, Problem> {
+    lists.get(name).ok_or_else(|| {
+        let problem = Problem::new(Kind::NotFound, "the pipeline has no list of this name");
+        match lists.nearest(name) {
+            Some(near) => problem.remedy(format!("did you mean `{near}`?")),
+            None => problem.remedy("lists are files in the folder `lists` of the rules"),
+        }
+    })
+}
+
+/// The items after a value, in ascending order.
+///
+/// # Errors
+/// When there is no such list.
+pub(super) fn items(app: &App, name: &str, after: Option<&str>) -> Result<Response<Reply>, Problem> {
+    let list = list(app.engine.pipeline().lists(), name)?;
+    let mut items: Vec<Shown> = list
+        .items()
+        .into_iter()
+        .filter(|(value, _)| after.is_none_or(|after| **value > *after))
+        .take(PAGE + 1)
+        .map(|(value, item)| Shown {
+            value: value.into(),
+            expires: item.expires.map(|at| at.to_string()),
+            reason: item.reason.to_string(),
+            source: item.source.to_string(),
+        })
+        .collect();
+    let more = items.len() > PAGE;
+    items.truncate(PAGE);
+    let next = items.last().filter(|_| more).map(|item| item.value.clone());
+    let kind = list.kind().to_string();
+    let page = Page { list: list.name(), about: list.about(), kind, total: list.len(), items, next };
+    // Plain data always serialises.
+    Ok(json(serde_json::to_vec(&page).unwrap_or_default()))
+}
+
+/// Puts an item on a list.
+///
+/// # Errors
+/// When there is no such list, or the value can't be on it.
+pub(super) fn put(app: &App, name: &str, body: &[u8]) -> Result<Response<Reply>, Problem> {
+    let Put { value, expires, reason, source } = read(
+        body,
+        "{\"value\": \"...\", \"expires\": \"2027-01-01T00:00:00Z\", \"reason\": \"...\", \"source\": \"...\"}",
+    )?;
+    let expires = match expires {
+        None => None,
+        Some(text) => Some(Timestamp::parse(&text).ok_or_else(|| {
+            Problem::new(Kind::BadItem, "`expires` is no timestamp such as 2027-01-01T00:00:00Z")
+        })?),
+    };
+    let item = ListItem { expires, reason: reason.into(), source: source.into() };
+    let value = value.trim();
+    app.control.edit(app, (name, value), Some(&item), |lists| {
+        list(lists, name)?
+            .insert(value, item.clone())
+            .map_err(|e| Problem::new(Kind::BadItem, e.to_string()))?;
+        app.recorder.record(Record::Listed { list: name, value, item: &item }).map_err(not_recorded)
+    })?;
+    Ok(json(&b"{\"put\":true}"[..]))
+}
+
+/// Takes an item off a list.
+///
+/// # Errors
+/// When there is no such list.
+pub(super) fn delete(
+    app: &App,
+    name: &str,
+    value: Option<&str>,
+    body: &[u8],
+) -> Result<Response<Reply>, Problem> {
+    let value = match value {
+        Some(value) => value.to_owned(),
+        None => read::<Taken>(body, "{\"value\": \"...\"}, or name it by ?value=")?.value,
+    };
+    let value = value.trim();
+    let removed = app.control.edit(app, (name, value), None, |lists| {
+        let removed = list(lists, name)?.remove(value);
+        app.recorder.record(Record::Unlisted { list: name, value }).map_err(not_recorded)?;
+        Ok(removed)
+    })?;
+    Ok(json(format!("{{\"removed\":{removed}}}")))
+}
+
+fn read<T: for<'de> Deserialize<'de>>(body: &[u8], form: &str) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|e| {
+        // The reader's own message may repeat what was sent.
+        Problem::new(Kind::BadRequest, format!("the body is not what is expected (column {})", e.column()))
+            .remedy(format!("send {form}"))
+    })
+}

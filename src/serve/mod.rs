@@ -1,0 +1,219 @@
+//! The sidecar: payments come in over a socket, decisions go out.
+//!
+//! | file | question it answers |
+//! |---|---|
+//! | `config.rs` `limits.rs` `source.rs` | what may be set, and where do settings come from? |
+//! | `listen.rs` `accept.rs` `stream.rs` `tls.rs` | who may connect, how many, for how long? |
+//! | `http.rs` `routes.rs` `openapi.rs` | what can be asked? |
+//! | `keys.rs` `admit.rs` `budget.rs` `idempotency.rs` | who asks, is there room, what if not, was it asked before? |
+//! | `body.rs` `desk.rs` `score.rs` `reply.rs` `ndjson.rs` | from bytes to a decision to bytes |
+//! | `authz.rs` `form.rs` | what gateways ask by forward-auth |
+//! | `recent.rs` `settle.rs` | which payments are remembered, and what became of them? |
+//! | `control.rs` `watch.rs` `lists.rs` | how do rules and lists change while payments are scored? |
+//! | `metrics.rs` `exposition.rs` `health.rs` `log.rs` `trace.rs` `problem.rs` | what do people and machines get to know? |
+//! | `recorder.rs` | the seam to a record of it all |
+
+mod accept;
+mod admit;
+mod app;
+mod authz;
+mod body;
+mod budget;
+pub(crate) mod config;
+mod control;
+mod desk;
+mod exposition;
+mod form;
+mod health;
+mod http;
+mod idempotency;
+mod keys;
+mod limits;
+mod listen;
+mod lists;
+mod log;
+mod metrics;
+mod ndjson;
+mod openapi;
+mod problem;
+mod recent;
+pub(crate) mod recorder;
+mod reply;
+mod routes;
+mod score;
+mod settle;
+pub(crate) mod source;
+mod stream;
+mod tls;
+mod trace;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch::Receiver;
+
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind};
+use crate::pipeline::{Options, Pipeline};
+use accept::{ADMIN_CONNECTIONS_MAX, Entrance, Places};
+use app::{App, Door};
+use config::Config;
+use control::Ask;
+use listen::Bound;
+use log::Level;
+use recorder::Recorder;
+
+/// Most threads that serve.
+pub(crate) const THREADS_MAX: usize = 256;
+
+/// Serves until told to stop, by SIGTERM or SIGINT.
+///
+/// # Errors
+/// When settings, certificates or rules are wrong, or an address can't be listened on.
+pub(crate) fn run(
+    config: Config,
+    pipeline: Pipeline,
+    source: (Option<PathBuf>, Options),
+    recorder: Box<dyn Recorder>,
+) -> Result<(), Error> {
+    let main: Vec<Bound> = config.listen.iter().map(|a| Bound::open(a)).collect::<Result<_, _>>()?;
+    let admin = Some(config.admin.as_str()).filter(|a| !a.is_empty()).map(Bound::open).transpose()?;
+    let threads = match config.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        n => n,
+    };
+    if main.is_empty() || threads > THREADS_MAX {
+        return Err(wrong(format!(
+            "there must be an address to listen on, and at most {THREADS_MAX} threads"
+        )));
+    }
+    let engine = match config.empty_past {
+        true => Engine::new(pipeline),
+        false => Engine::starting_at(pipeline, log::now()),
+    };
+    let app = Arc::new(App::new(config, engine, source, recorder)?);
+    if app.keys.open()
+        && !app.config.insecure
+        && let Some(bound) = main.iter().chain(&admin).find(|bound| !bound.is_local())
+    {
+        let message = "others can reach this address and no keys are set; set [[key]] entries, listen on 127.0.0.1 or a \
+                       Unix socket, or say --insecure";
+        return Err(wrong(message).at(bound.name()));
+    }
+    for (bound, door) in main.iter().map(|b| (b, "main")).chain(admin.iter().map(|b| (b, "admin"))) {
+        let fields = [
+            ("address", bound.name().into()),
+            ("door", door.into()),
+            ("tls", (door == "main" && app.tls.is_some()).into()),
+        ];
+        log::event(Level::Info, "listening", &fields);
+    }
+    watch::start(&app);
+    let sockets: Vec<PathBuf> = main
+        .iter()
+        .chain(&admin)
+        .filter_map(|bound| if let Bound::Unix(_, path) = bound { Some(path.clone()) } else { None })
+        .collect();
+
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    if let Some(bound) = admin {
+        let (app, stopping) = (app.clone(), stopping.clone());
+        let runtime = runtime(1)?;
+        // Health and metrics answer even when payments keep every other thread busy.
+        std::thread::Builder::new()
+            .name("admin".into())
+            .spawn(move || runtime.block_on(enter(app, bound, Door::Admin, stopping)))
+            .map_err(|e| Error::new(e.to_string()))?;
+    }
+    let served = runtime(threads)?.block_on(async {
+        let doors: Vec<_> = main
+            .into_iter()
+            .map(|bound| tokio::spawn(enter(app.clone(), bound, Door::Main, stopping.clone())))
+            .collect();
+        signals(&app).await?;
+        log::event(Level::Info, "draining", &[("connections", app.places.taken().into())]);
+        app.drain();
+        tokio::time::sleep(app.config.timeouts.drain_pause.0).await;
+        // The admin listener goes on until the process ends, so that "not ready" can be read.
+        let _ = stop.send(true);
+        for door in doors {
+            let _ = door.await;
+        }
+        let drained = tokio::time::timeout(app.config.timeouts.drain.0, app.places.empty()).await.is_ok();
+        let left = app.places.taken();
+        log::event(Level::Info, "stopped", &[("drained", drained.into()), ("cut", left.into())]);
+        Ok(())
+    });
+    for path in sockets {
+        // Somebody may have removed it already.
+        let _ = std::fs::remove_file(path);
+    }
+    served
+}
+
+fn wrong(message: impl Into<String>) -> Error {
+    Error::new(message).of(ErrorKind::Rules)
+}
+
+/// One thread reads, scores and answers by itself; more share their connections.
+fn runtime(threads: usize) -> Result<Runtime, Error> {
+    let mut builder = match threads {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    builder.worker_threads(threads).enable_all().build().map_err(|e| Error::new(e.to_string()))
+}
+
+async fn enter(app: Arc<App>, bound: Bound, door: Door, stop: Receiver<bool>) {
+    let name = bound.name();
+    let listener = match bound.into_listener() {
+        Ok(listener) => listener,
+        Err(e) => {
+            return log::event(
+                Level::Error,
+                "listen",
+                &[("address", name.into()), ("detail", e.to_string().into())],
+            );
+        }
+    };
+    let places = match door {
+        Door::Main => app.places.clone(),
+        Door::Admin => Places::new(ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_MAX, 1),
+    };
+    accept::accept(Entrance { app, listener, door, places, stop }).await;
+}
+
+/// Takes SIGHUP as a wish for the folder's rules and the certificates; returns when it is time to stop.
+async fn signals(app: &Arc<App>) -> Result<(), Error> {
+    let on = |kind| signal(kind).map_err(|e| Error::new(e.to_string()));
+    let (mut term, mut int, mut hup) =
+        (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::hangup())?);
+    loop {
+        tokio::select! {
+            _ = term.recv() => return Ok(()),
+            _ = int.recv() => return Ok(()),
+            _ = hup.recv() => {
+                let app = app.clone();
+                tokio::task::spawn_blocking(move || {
+                    reload_certificates(&app);
+                    // What went wrong is logged and counted there.
+                    let _ = control::reload(&app, "sighup", Ask::default());
+                });
+            }
+        }
+    }
+}
+
+fn reload_certificates(app: &App) {
+    let (Some(settings), Some(kept)) = (&app.config.tls, &app.tls) else { return };
+    match tls::open(settings) {
+        Ok(tls) => {
+            kept.store(tls);
+            log::event(Level::Info, "certificates", &[]);
+        }
+        Err(error) => log::event(Level::Error, "certificates", &[("detail", error.to_string().into())]),
+    }
+}

@@ -1,0 +1,200 @@
+//! `POST /v1/score:batch`: payments as JSON lines, decided in their order while they come.
+//!
+//! The answer's body pulls the request's: no more is read than the client takes of the answer, and no more
+//! is held than one line, one part of the request and the answer to a turn.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http_body::Body as _;
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use tokio::time::Sleep;
+
+use super::app::App;
+use super::keys::Key;
+use super::problem::{Kind, Problem};
+use super::reply::Reply;
+use super::score::{self, Source};
+
+/// Payments that are decided before others have their turn on this thread.
+const ROWS_PER_TURN: usize = 32;
+
+/// A batch on its way through.
+pub(super) struct Batch {
+    app: Arc<App>,
+    key: u16,
+    body: Incoming,
+    /// What came and is not decided yet.
+    held: BytesMut,
+    /// How far `held` was searched for a line's end.
+    searched: usize,
+    wait: Pin<Box<Sleep>>,
+    waiting: bool,
+    line: u64,
+    rows: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// More may come.
+    Reading,
+    /// All has come.
+    Rest,
+    Done,
+}
+
+/// Answers one batch.
+pub(super) fn answer(app: Arc<App>, key: &Key, body: Incoming) -> Response<Reply> {
+    let wait = Box::pin(tokio::time::sleep(app.config.timeouts.body.0));
+    let batch = Batch {
+        key: key.index,
+        body,
+        held: BytesMut::new(),
+        searched: 0,
+        wait,
+        waiting: false,
+        line: 0,
+        rows: 0,
+        state: State::Reading,
+        app,
+    };
+    let mut response = Response::new(Reply::Batch(Box::new(batch)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    response
+}
+
+impl Batch {
+    /// The next part of the answer.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            let mut out = BytesMut::new();
+            let more = self.decide(&mut out);
+            if !out.is_empty() {
+                return Poll::Ready(Some(out.freeze()));
+            }
+            match self.state {
+                State::Done => return Poll::Ready(None),
+                State::Rest if !more => self.state = State::Done,
+                State::Rest => {}
+                State::Reading if more => {}
+                State::Reading => {
+                    if let Some(problem) = ready!(self.poll_read(cx)) {
+                        self.state = State::Done;
+                        self.line += 1;
+                        self.problem(&problem, &mut out);
+                        return Poll::Ready(Some(out.freeze()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads one part of the request.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Problem>> {
+        let frame = match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                let limit = self.app.config.timeouts.body.0;
+                if !self.waiting {
+                    self.wait.as_mut().reset(tokio::time::Instant::now() + limit);
+                    self.waiting = true;
+                }
+                ready!(self.wait.as_mut().poll(cx));
+                return Poll::Ready(Some(too_slow(limit)));
+            }
+        };
+        self.waiting = false;
+        match frame {
+            None => self.state = State::Rest,
+            Some(Err(_)) => {
+                return Poll::Ready(Some(Problem::new(Kind::BadRequest, "the body ended in the middle")));
+            }
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    self.held.extend_from_slice(&data);
+                }
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// Decides about some of what is held; whether there is more that can be.
+    fn decide(&mut self, out: &mut BytesMut) -> bool {
+        let max = self.app.config.limits.body_bytes;
+        for _ in 0..ROWS_PER_TURN {
+            if self.state == State::Done {
+                return false;
+            }
+            let end = memchr::memchr(b'\n', &self.held[self.searched..]).map(|i| self.searched + i);
+            let line = match (end, self.state) {
+                (Some(end), _) => {
+                    let line = self.held.split_to(end);
+                    self.held.advance(1);
+                    line
+                }
+                (None, State::Rest) if !self.held.is_empty() => self.held.split(),
+                (None, State::Reading) if self.held.len() > max => {
+                    self.state = State::Done;
+                    self.line += 1;
+                    self.problem(&super::body::too_large(max), out);
+                    return false;
+                }
+                (None, _) => {
+                    self.searched = self.held.len();
+                    return false;
+                }
+            };
+            self.searched = 0;
+            self.line += 1;
+            if !line.trim_ascii().is_empty() {
+                self.row(&line, out);
+            }
+        }
+        true
+    }
+
+    fn row(&mut self, line: &[u8], out: &mut BytesMut) {
+        let app = self.app.clone();
+        self.rows += 1;
+        if self.rows > app.config.limits.batch_rows {
+            self.state = State::Done;
+            let detail = format!(
+                "a batch has at most {} rows; none from this one on was scored",
+                app.config.limits.batch_rows
+            );
+            return self.problem(
+                &Problem::new(Kind::TooLarge, detail).remedy("send the rest as another batch"),
+                out,
+            );
+        }
+        let Some(key) = app.keys.at(self.key) else { return };
+        let done = match app.admission.place(key, app.config.overload.concurrency) {
+            Ok(_ticket) => score::now(&app, key, line, Source::Whole),
+            Err(refused) => score::without(&app, key, line, Source::Whole, refused),
+        };
+        match done {
+            Ok(scored) => out.extend_from_slice(&scored.line),
+            Err(problem) => self.problem(&problem, out),
+        }
+    }
+
+    /// A line that says what is wrong with a row.
+    fn problem(&self, problem: &Problem, out: &mut BytesMut) {
+        out.extend_from_slice(b"{\"line\":");
+        out.extend_from_slice(itoa::Buffer::new().format(self.line).as_bytes());
+        out.extend_from_slice(b",\"problem\":");
+        out.extend_from_slice(&problem.json());
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+fn too_slow(limit: Duration) -> Problem {
+    Problem::new(Kind::TooSlow, format!("nothing came for {limit:?}"))
+}

@@ -1,0 +1,135 @@
+//! What can be asked: one table that requests are matched against and openapi.json is made from.
+
+use super::app::Door;
+use super::config::Scope;
+
+macro_rules! routes {
+    ($($route:ident $name:literal $method:literal $path:literal $door:ident $scope:expr, $about:literal;)*) => {
+        /// One thing that can be asked.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Route {
+            $($route,)*
+            /// No route: what is not there, or has no such method.
+            Unknown,
+        }
+
+        impl Route {
+            pub(super) const ALL: [Route; 0 $(+ { let _ = Route::$route; 1 })* + 1] = [$(Route::$route,)* Route::Unknown];
+
+            /// The label in metrics.
+            pub(super) fn name(self) -> &'static str {
+                match self {
+                    $(Route::$route => $name,)*
+                    Route::Unknown => "unknown",
+                }
+            }
+        }
+
+        /// All routes, the busiest first.
+        pub(super) const TABLE: &[Entry] = &[$(Entry {
+            route: Route::$route, name: $name, method: $method, path: $path, door: Door::$door, scope: $scope, about: $about,
+        }),*];
+    };
+}
+
+/// A row of the table.
+pub(super) struct Entry {
+    pub(super) route: Route,
+    pub(super) name: &'static str,
+    /// `*` for any.
+    pub(super) method: &'static str,
+    /// `{name}` stands for one part, a trailing `/*` for whatever follows, nothing included.
+    pub(super) path: &'static str,
+    /// The listener that has it; the main one has all with `admin_on_main`.
+    pub(super) door: Door,
+    /// What a key needs; `None` for no key.
+    pub(super) scope: Option<Scope>,
+    pub(super) about: &'static str,
+}
+
+routes! {
+    Score "score" "POST" "/v1/score" Main Some(Scope::Score), "Decide about one payment and remember it.";
+    Batch "batch" "POST" "/v1/score:batch" Main Some(Scope::Score), "Decide about many payments: JSON lines in, JSON lines out, in order.";
+    Settle "settle" "POST" "/v1/settlements" Main Some(Scope::Settle), "Tell what became of a recent payment.";
+    Decision "decision" "GET" "/v1/decisions/{id}" Main Some(Scope::Score), "The answer that a recent payment got.";
+    Explain "explain" "POST" "/v1/explain" Main Some(Scope::Score), "Every rule's truth and every value for a payment; remembers nothing.";
+    Authz "authz" "*" "/authz/*" Main Some(Scope::Score), "Let a request through or not: for gateways' forward-auth.";
+    ListItems "list_items" "GET" "/v1/lists/{name}/items" Admin Some(Scope::Lists), "The items of a list.";
+    ListPut "list_put" "PUT" "/v1/lists/{name}/items" Admin Some(Scope::Lists), "Put an item on a list.";
+    ListDelete "list_delete" "DELETE" "/v1/lists/{name}/items" Admin Some(Scope::Lists), "Take an item off a list.";
+    Pipeline "pipeline" "PUT" "/v1/pipeline" Admin Some(Scope::Admin), "Read the folder of rules again, or take the posted one.";
+    Live "livez" "GET" "/livez" Admin None, "Whether the process runs.";
+    Ready "readyz" "GET" "/readyz" Admin None, "Whether it takes payments.";
+    Metrics "metrics" "GET" "/metrics" Admin None, "Counters and histograms as OpenMetrics text.";
+    Version "version" "GET" "/version" Admin None, "Version of the program and digest of the pipeline.";
+    OpenApi "openapi" "GET" "/openapi.json" Admin None, "This table as an OpenAPI document.";
+}
+
+/// A request that a row fits, with what stands for the name in its path.
+pub(super) struct Match<'p> {
+    pub(super) entry: &'static Entry,
+    pub(super) part: &'p str,
+}
+
+/// The row for a request; or the methods that the path has, which may be none.
+pub(super) fn find<'p>(
+    door: Door,
+    all: bool,
+    method: &str,
+    path: &'p str,
+) -> Result<Match<'p>, Vec<&'static str>> {
+    let mut methods = Vec::new();
+    for entry in TABLE.iter().filter(|entry| entry.door == door || (all && door == Door::Main)) {
+        let Some(part) = fits(entry.path, path) else { continue };
+        if entry.method == method || entry.method == "*" {
+            return Ok(Match { entry, part });
+        }
+        methods.push(entry.method);
+    }
+    Err(methods)
+}
+
+fn fits<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
+    if pattern == path {
+        return Some("");
+    }
+    if let Some(prefix) = pattern.strip_suffix("/*") {
+        let rest = path.strip_prefix(prefix)?;
+        return (rest.is_empty() || rest.starts_with('/')).then_some(rest);
+    }
+    let (before, rest) = pattern.split_once('{')?;
+    let (_, after) = rest.split_once('}')?;
+    let part = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!part.is_empty() && !part.contains('/')).then_some(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_find_their_row() {
+        let found = |door, method, path| match find(door, false, method, path) {
+            Ok(found) => format!("{} {}", found.entry.name, found.part),
+            Err(methods) => methods.join(" "),
+        };
+        for (door, method, path, expected) in [
+            (Door::Main, "POST", "/v1/score", "score "),
+            (Door::Main, "GET", "/v1/score", "POST"),
+            (Door::Main, "POST", "/v1/score/", ""),
+            (Door::Main, "GET", "/v1/decisions/p%201", "decision p%201"),
+            (Door::Main, "GET", "/v1/decisions/", ""),
+            (Door::Main, "GET", "/v1/decisions/a/b", ""),
+            (Door::Main, "PURGE", "/authz", "authz "),
+            (Door::Main, "PUT", "/authz/v1/x", "authz /v1/x"),
+            (Door::Main, "PUT", "/authzed", ""),
+            (Door::Main, "GET", "/livez", ""),
+            (Door::Admin, "GET", "/livez", "livez "),
+            (Door::Admin, "POST", "/v1/lists/never/items", "GET PUT DELETE"),
+            (Door::Admin, "DELETE", "/v1/lists/never/items", "list_delete never"),
+        ] {
+            assert_eq!(found(door, method, path), expected, "{method} {path}");
+        }
+        assert!(find(Door::Main, true, "GET", "/livez").is_ok());
+    }
+}
