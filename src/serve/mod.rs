@@ -103,6 +103,7 @@ pub(crate) fn run(
                        Unix socket, or say --insecure";
         return Err(wrong(message).at(bound.name()));
     }
+    watch::start(&app);
     for (bound, door) in main.iter().map(|b| (b, "main")).chain(admin.iter().map(|b| (b, "admin"))) {
         let fields = [
             ("address", bound.name().into()),
@@ -111,7 +112,6 @@ pub(crate) fn run(
         ];
         log::event(Level::Info, "listening", &fields);
     }
-    watch::start(&app);
     let sockets: Vec<PathBuf> = main
         .iter()
         .chain(&admin)

@@ -20,11 +20,24 @@ const SETTLE_MAX: Duration = Duration::from_secs(10);
 pub(super) fn start(app: &Arc<App>) {
     let Some(folder) = app.control.folder.clone().filter(|_| app.config.reload.watch) else { return };
     let app = app.clone();
+    // Watched before this returns, so that no change after it is missed.
+    let mut watched = Watched::new(&folder);
     let spawned = std::thread::Builder::new().name("watch".into()).spawn(move || {
         loop {
-            if let Err(error) = watch(&app, &folder) {
-                log::event(Level::Warn, "watch", &[("detail", error.to_string().into())]);
-                std::thread::sleep(AGAIN);
+            match watched {
+                Ok(some) => {
+                    some.wait(&app, &folder);
+                    // Watched again before it is read: a change meanwhile is read next time. And set anew each
+                    // time, since a swapped folder is another one.
+                    watched = Watched::new(&folder);
+                    // What went wrong is logged and counted there.
+                    let _ = control::reload(&app, "watch", Ask::default());
+                }
+                Err(error) => {
+                    log::event(Level::Warn, "watch", &[("detail", error.to_string().into())]);
+                    std::thread::sleep(AGAIN);
+                    watched = Watched::new(&folder);
+                }
             }
         }
     });
@@ -33,33 +46,43 @@ pub(super) fn start(app: &Arc<App>) {
     }
 }
 
-/// Waits for a change, lets it settle, takes it. The watches are set anew each time: a swapped folder is
-/// another one.
-fn watch(app: &Arc<App>, folder: &Path) -> notify::Result<()> {
-    let (tell, told) = mpsc::channel();
-    let mut watcher = RecommendedWatcher::new(tell, notify::Config::default())?;
-    let models = folder.join("..").join("models");
-    for (path, mode) in places(folder, &models) {
-        watcher.watch(&path, mode)?;
-    }
-    let matters = |event: notify::Result<Event>| match event {
-        // Reading the folder is no change of it.
-        Ok(event) if matches!(event.kind, EventKind::Access(_)) => false,
-        Ok(event) => event.paths.is_empty() || event.paths.iter().any(|path| concerns(path, folder, &models)),
-        Err(_) => true,
-    };
-    loop {
-        let Ok(event) = told.recv() else { return Ok(()) };
-        if matters(event) {
-            break;
+/// A folder that tells of its changes.
+struct Watched {
+    told: mpsc::Receiver<notify::Result<Event>>,
+    /// Tells as long as it lives.
+    _watcher: RecommendedWatcher,
+}
+
+impl Watched {
+    fn new(folder: &Path) -> notify::Result<Watched> {
+        let (tell, told) = mpsc::channel();
+        let mut watcher = RecommendedWatcher::new(tell, notify::Config::default())?;
+        for (path, mode) in places(folder, &models(folder)) {
+            watcher.watch(&path, mode)?;
         }
+        Ok(Watched { told, _watcher: watcher })
     }
-    let until = Instant::now() + SETTLE_MAX;
-    while Instant::now() < until && told.recv_timeout(app.config.reload.settle.0).is_ok() {}
-    drop(watcher);
-    // What went wrong is logged and counted there.
-    let _ = control::reload(app, "watch", Ask::default());
-    Ok(())
+
+    /// Waits for a change, and lets it settle.
+    fn wait(self, app: &App, folder: &Path) {
+        let models = models(folder);
+        let matters = |event: notify::Result<Event>| match event {
+            // Reading the folder is no change of it.
+            Ok(event) if matches!(event.kind, EventKind::Access(_)) => false,
+            Ok(event) => {
+                event.paths.is_empty() || event.paths.iter().any(|path| concerns(path, folder, &models))
+            }
+            Err(_) => true,
+        };
+        while self.told.recv().is_ok_and(|event| !matters(event)) {}
+        let until = Instant::now() + SETTLE_MAX;
+        while Instant::now() < until && self.told.recv_timeout(app.config.reload.settle.0).is_ok() {}
+    }
+}
+
+/// The models beside a folder of rules.
+fn models(folder: &Path) -> PathBuf {
+    folder.join("..").join("models")
 }
 
 fn places(folder: &Path, models: &Path) -> Vec<(PathBuf, RecursiveMode)> {
