@@ -1,6 +1,7 @@
 """Sends payments through the proxies and looks at what came back and what reached the gateway.
 
-check.py up|down|closed SEEN METRICS: with the sidecar, without it, and without it and Envoy failing closed.
+check.py up|hung|down|closed SEEN METRICS: with the sidecar, with one that accepts and says nothing, without it,
+and without it and all that fails open failing closed, and the other way round.
 """
 import json
 import sys
@@ -100,19 +101,20 @@ def up():
 
 
 def down():
+    no = f"{'no' if state == 'down' else 'hung'} sidecar"
     allowed = ("x-envoy-auth-failure-mode-allowed", "true")
-    row("envoy", "no sidecar, fails open", ask(ENVOY, "envoy-open", STOLEN), 200, True, mark=allowed)
-    row("nginx auth_request", "no sidecar, fails closed", ask(AUTH_REQUEST, "auth-closed", GOOD, "headers"), 500, False)
+    row("envoy", f"{no}, fails open", ask(ENVOY, f"envoy-open-{state}", STOLEN), 200, True, mark=allowed)
+    row("nginx auth_request", f"{no}, fails closed", ask(AUTH_REQUEST, f"auth-closed-{state}", GOOD, "headers"), 500, False)
     unasked = ("x-risk-degraded", "unasked")
-    row("nginx njs", "no sidecar, fails open", ask(NJS, "njs-open", STOLEN), 200, True, mark=unasked)
-    row("nginx mirror", "no sidecar, shadow", ask(MIRROR, "mirror-down", GOOD), 200, True, "forged")
+    row("nginx njs", f"{no}, fails open", ask(NJS, f"njs-open-{state}", STOLEN), 200, True, mark=unasked)
+    row("nginx mirror", f"{no}, shadow", ask(MIRROR, f"mirror-down-{state}", GOOD), 200, True, "forged")
 
 
 def closed():
     row("envoy", "no sidecar, fails closed", ask(ENVOY, "envoy-closed", GOOD), 403, False)
     row("nginx auth_request", "no sidecar, fails open", ask(AUTH_REQUEST, "auth-open", GOOD, "headers"), 200, True)
-    row("nginx njs", "no sidecar, fails closed", ask(NJS, "njs-closed", GOOD), 503, False)
+    row("nginx njs", "no sidecar, fails closed", ask(NJS, "njs-closed", GOOD), 503, False, problem=True)
 
 
-{"up": up, "down": down, "closed": closed}[state]()
+{"up": up, "hung": down, "down": down, "closed": closed}[state]()
 sys.exit(failed)
