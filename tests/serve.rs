@@ -309,7 +309,7 @@ fn a_pipeline_is_swapped_whole_or_not_at_all() {
     let taken = sidecar.admin("PUT", "/v1/pipeline?force=true", &[], &posted.to_string()).json();
     assert_eq!((&taken["swapped"], &taken["rules"]), (&true.into(), &1.into()));
     assert_eq!(sidecar.post("/v1/score", &payment("r100")).json()["outcome"], "challenge");
-    for wrong in ["{\"files\":{\"../x.toml\":\"\"}}", "{\"file\":{}}", "[]"] {
+    for wrong in ["{\"files\":{\"../x.toml\":\"\"}}", "{\"file\":{}}", "{\"files\":{}}", "[]"] {
         assert_eq!(sidecar.admin("PUT", "/v1/pipeline", &[], wrong).status, 400, "{wrong}");
     }
 }

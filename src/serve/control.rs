@@ -135,6 +135,10 @@ pub(super) fn posted(body: &[u8]) -> Result<Option<Vec<(String, String)>>, Probl
     // The reader's own message may repeat what was posted.
     let posted: Posted = serde_json::from_slice(body)
         .map_err(|e| bad(format!("the body is no folder (line {}, column {})", e.line(), e.column())))?;
+    // A folder without rules approves everything; nobody posts that on purpose.
+    if posted.files.is_empty() {
+        return Err(bad("no files".to_owned()));
+    }
     if posted.files.len() > POSTED_FILES_MAX {
         return Err(bad(format!("more than {POSTED_FILES_MAX} files")));
     }

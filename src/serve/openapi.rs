@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::keys::scope_name;
 use super::routes::{Entry, Route, TABLE};
+use crate::velocity::Status;
 
 /// The methods that stand for "any" in the document.
 const ANY: [&str; 4] = ["get", "post", "put", "delete"];
@@ -178,7 +179,7 @@ fn schemas() -> Value {
         },
         "Settlement": {
             "type": "object", "required": ["id", "status"],
-            "properties": { "id": text, "status": text, "at": { "type": "string", "format": "date-time" } },
+            "properties": { "id": text, "status": { "enum": Status::ALL.map(Status::name) }, "at": { "type": "string", "format": "date-time" } },
         },
         "Item": {
             "type": "object", "required": ["value"],
