@@ -47,6 +47,8 @@ mod engine;
 mod error;
 mod expr;
 pub mod learn;
+#[allow(dead_code)]
+mod journal;
 mod list;
 mod model;
 mod money;
