@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["policy", "scope"],
     &["pipeline"],
     &["attribution", "comparison", "counterfactual", "describe", "engine"],
-    &["batch", "learn"],
+    &["batch", "journal", "learn"],
     &["cli", "report", "main"],
 ];
 

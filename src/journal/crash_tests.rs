@@ -54,7 +54,7 @@ fn resume(disk: &SimDisk) -> std::io::Result<Writer> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     match scan {
         Some(scan) => Writer::resume(disk, &scan, SEGMENT),
-        None => Writer::begin(disk, JOURNAL, SEGMENT),
+        None => Writer::begin(disk, JOURNAL, 0, SEGMENT),
     }
 }
 

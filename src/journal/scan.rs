@@ -26,6 +26,8 @@ pub(crate) trait Visitor {
 pub(crate) struct Scan {
     /// Which journal it is.
     pub journal: u64,
+    /// The seed it was begun with.
+    pub seed: u64,
     /// How many segments.
     pub segments: u64,
     /// Bytes of the last segment that are frames or before them.
@@ -49,6 +51,16 @@ pub(crate) struct Torn {
     pub offset: u64,
     /// Whole frames among them, which can't be used without the one before.
     pub frames: u64,
+}
+
+impl std::fmt::Display for Torn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} from byte {} on", self.segment, self.offset)?;
+        match self.frames {
+            0 => Ok(()),
+            n => write!(f, ", with {n} later frames that had not been synced"),
+        }
+    }
 }
 
 /// Why a journal can't be read on.
@@ -121,6 +133,7 @@ pub(crate) fn scan(disk: &dyn Disk, visitor: &mut dyn Visitor) -> Result<Option<
     }
     Ok(reading.map(|r| Scan {
         journal: r.journal,
+        seed: r.seed,
         segments: last,
         end: r.end,
         length: r.length,
@@ -135,6 +148,7 @@ pub(crate) fn scan(disk: &dyn Disk, visitor: &mut dyn Visitor) -> Result<Option<
 /// What the next frame must be.
 struct Reading {
     journal: u64,
+    seed: u64,
     next_frame: u64,
     next_lsn: u64,
     chain: Chain,
@@ -150,6 +164,7 @@ impl Reading {
     fn new(first: &SegmentHeader) -> Reading {
         Reading {
             journal: first.journal,
+            seed: first.seed,
             next_frame: 1,
             next_lsn: 1,
             chain: Chain::default(),

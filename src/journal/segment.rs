@@ -25,6 +25,8 @@ const VERSION: u32 = 1;
 pub(crate) struct SegmentHeader {
     /// Which journal it belongs to.
     pub journal: u64,
+    /// The seed of the schema's hashes: which entity is forgotten first depends on it.
+    pub seed: u64,
     /// Segments are counted from 1.
     pub number: u64,
     pub first_frame: u64,
@@ -43,7 +45,8 @@ impl SegmentHeader {
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&VERSION.to_le_bytes());
-        for word in [self.journal, self.number, self.first_frame, self.first_lsn, self.created, self.bytes] {
+        let numbers = [self.number, self.first_frame, self.first_lsn, self.created, self.bytes];
+        for word in [self.journal, self.seed].into_iter().chain(numbers) {
             out.extend_from_slice(&word.to_le_bytes());
         }
         out.extend_from_slice(&self.previous);
@@ -68,9 +71,10 @@ impl SegmentHeader {
         if version != VERSION {
             return Err(format!("it has format {version}, and this program reads format {VERSION}"));
         }
-        let previous = std::array::from_fn(|i| head[64 + i]);
-        let [journal, number, first_frame, first_lsn, created, bytes] = [16, 24, 32, 40, 48, 56].map(word);
-        Ok(SegmentHeader { journal, number, first_frame, first_lsn, previous, created, bytes })
+        let previous = std::array::from_fn(|i| head[72 + i]);
+        let [journal, seed, number, first_frame, first_lsn, created, bytes] =
+            [16, 24, 32, 40, 48, 56, 64].map(word);
+        Ok(SegmentHeader { journal, seed, number, first_frame, first_lsn, previous, created, bytes })
     }
 }
 
@@ -120,6 +124,7 @@ mod tests {
     fn headers_come_back_and_no_flipped_bit_passes() {
         let header = SegmentHeader {
             journal: 1,
+            seed: 8,
             number: 2,
             first_frame: 3,
             first_lsn: 4,

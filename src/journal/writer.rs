@@ -16,6 +16,7 @@ const ZEROS: usize = 1 << 20;
 pub(crate) struct Writer {
     disk: Arc<dyn Disk>,
     journal: u64,
+    seed: u64,
     segment_bytes: usize,
     segment: u64,
     file: Arc<dyn DiskFile>,
@@ -33,9 +34,10 @@ impl Writer {
     ///
     /// # Errors
     /// Whatever the disk says; the journal is then to be opened anew.
-    pub fn begin(disk: Arc<dyn Disk>, journal: u64, segment_bytes: usize) -> io::Result<Writer> {
+    pub fn begin(disk: Arc<dyn Disk>, journal: u64, seed: u64, segment_bytes: usize) -> io::Result<Writer> {
         let header = SegmentHeader {
             journal,
+            seed,
             number: 1,
             first_frame: 1,
             first_lsn: 1,
@@ -48,6 +50,7 @@ impl Writer {
         Ok(Writer {
             disk,
             journal,
+            seed,
             segment_bytes,
             segment: 1,
             file,
@@ -86,6 +89,7 @@ impl Writer {
         Ok(Writer {
             disk,
             journal: scan.journal,
+            seed: scan.seed,
             segment_bytes,
             segment: scan.segments,
             file,
@@ -96,6 +100,16 @@ impl Writer {
             frame: Vec::new(),
             sealed: scan.sealed,
         })
+    }
+
+    /// The directory it writes to.
+    pub fn disk(&self) -> Arc<dyn Disk> {
+        self.disk.clone()
+    }
+
+    /// Bytes of a new segment.
+    pub fn segment_bytes(&self) -> usize {
+        self.segment_bytes
     }
 
     /// The largest payload that fits a segment of so many bytes.
@@ -134,10 +148,7 @@ impl Writer {
     /// # Errors
     /// Whatever the disk says. Nothing may be written after that: the journal is to be opened anew.
     pub fn write(&mut self, body: &[u8], records: u32, mut durable: u64) -> io::Result<()> {
-        let bytes = Header::frame_bytes(body.len()) as u64;
-        // A frame may fill the segment, but for the room of a seal.
-        let seal = if records == 0 { 0 } else { SECTOR as u64 };
-        if self.end + bytes + seal > self.segment_bytes as u64 {
+        if self.rotates(body.len()) {
             self.rotate()?;
             durable = self.last_frame();
         }
@@ -154,11 +165,18 @@ impl Writer {
         let chain = header.write(body, &mut self.frame);
         self.file.write_at(&self.frame, self.end)?;
         self.chain = chain;
-        self.end += bytes;
+        self.end += self.frame.len() as u64;
         self.next_frame += 1;
         self.next_lsn += u64::from(records);
         self.sealed = records == 0;
         Ok(())
+    }
+
+    /// Whether a frame of so many bytes of records begins a new segment.
+    pub fn rotates(&self, body: usize) -> bool {
+        // A frame may fill the segment, but for the room of a seal.
+        let seal = if body == 0 { 0 } else { SECTOR };
+        self.end as usize + Header::frame_bytes(body) + seal > self.segment_bytes
     }
 
     fn rotate(&mut self) -> io::Result<()> {
@@ -168,6 +186,7 @@ impl Writer {
         }
         let header = SegmentHeader {
             journal: self.journal,
+            seed: self.seed,
             number: self.segment + 1,
             first_frame: self.next_frame,
             first_lsn: self.next_lsn,
