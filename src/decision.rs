@@ -142,6 +142,16 @@ impl Degraded {
         self.0 == 0
     }
 
+    /// The flags as a number, for records.
+    pub(crate) fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// The flags of a number; `None` when it has one that has no name.
+    pub(crate) fn from_bits(bits: u16) -> Option<Degraded> {
+        (bits >> Degraded::NAMES.len() == 0).then_some(Degraded(bits))
+    }
+
     /// The set flags' names.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         Degraded::NAMES.into_iter().enumerate().filter(move |(i, _)| self.0 >> i & 1 == 1).map(|(_, n)| n)

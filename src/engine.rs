@@ -15,6 +15,7 @@ use crate::expr::Facts;
 use crate::payment::Payment;
 use crate::pipeline::Pipeline;
 use crate::stage::Settlement;
+use crate::time::Timestamp;
 use crate::velocity::{Limits, Op, Status, Velocity};
 
 /// Payments that one rayon task assesses together: enough to pay for the task, few enough to stay
@@ -78,16 +79,17 @@ impl State {
         (ops, activity, degraded)
     }
 
-    /// The decision about a payment, whose activity `ask` reads from the velocity store.
-    fn decide(
+    /// The decision about a payment, whose activity `ask` reads from the velocity store, and what else it
+    /// brings from there.
+    fn decide<N>(
         &self,
         payment: &Payment,
-        ask: impl FnOnce(&Velocity, &Payment, u32, &mut [f64]) -> Degraded,
-    ) -> Decision {
+        ask: impl FnOnce(&Velocity, &Payment, u32, &mut [f64]) -> (Degraded, N),
+    ) -> (Decision, N) {
         let State { pipeline, velocity } = self;
         with_activity(pipeline.plan().aggregates().len(), |activity| {
-            let degraded = ask(velocity, payment, pipeline.filters(payment), activity);
-            pipeline.decide(Facts::new(payment, activity), degraded)
+            let (degraded, more) = ask(velocity, payment, pipeline.filters(payment), activity);
+            (pipeline.decide(Facts::new(payment, activity), degraded), more)
         })
     }
 }
@@ -107,11 +109,11 @@ impl Engine {
 
     /// An engine that began to watch at `since`: windows that reach further back are absent until
     /// enough time has passed.
-    pub fn starting_at(pipeline: Pipeline, since: crate::time::Timestamp) -> Engine {
+    pub fn starting_at(pipeline: Pipeline, since: Timestamp) -> Engine {
         Engine::with(pipeline, Some(since))
     }
 
-    fn with(pipeline: Pipeline, known_since: Option<crate::time::Timestamp>) -> Engine {
+    fn with(pipeline: Pipeline, known_since: Option<Timestamp>) -> Engine {
         let velocity = memory_of(&pipeline, known_since);
         Engine {
             state: ArcSwap::from_pointee(State {
@@ -137,12 +139,18 @@ impl Engine {
     /// Decides about the payment with what was known before it, then remembers it. Cannot fail,
     /// does no I/O, reads no clock, allocates nothing once warm.
     pub fn score(&self, payment: &Payment) -> Decision {
-        self.state.load().decide(payment, Velocity::observe)
+        self.state.load().decide(payment, |v, p, filters, out| (v.observe(p, filters, out), ())).0
+    }
+
+    /// As [`Engine::score`]; `draw` is called once, while everything that the payment shares with others is
+    /// held: decisions made again in the order of what was drawn are the same. It must not wait.
+    pub(crate) fn score_drawing<N>(&self, payment: &Payment, draw: impl FnOnce() -> N) -> (Decision, N) {
+        self.state.load().decide(payment, |v, p, filters, out| v.observe_drawing(p, filters, out, draw))
     }
 
     /// The decision that [`Engine::score`] would give; remembers nothing.
     pub fn preview(&self, payment: &Payment) -> Decision {
-        self.state.load().decide(payment, Velocity::peek)
+        self.state.load().decide(payment, |v, p, filters, out| (v.peek(p, filters, out), ())).0
     }
 
     /// Scores payments in order, on all threads of the current rayon pool; appends the same
@@ -184,11 +192,21 @@ impl Engine {
     /// Tells what became of a payment that was scored: velocity and the stages learn it. False when
     /// the payment is not remembered (any more).
     pub fn settle(&self, payment: &Payment, settlement: Settlement) -> bool {
+        self.settle_drawing(payment, settlement, || ()).0
+    }
+
+    /// As [`Engine::settle`]; `draw` is called as in [`Engine::score_drawing`].
+    pub(crate) fn settle_drawing<N>(
+        &self,
+        payment: &Payment,
+        settlement: Settlement,
+        draw: impl FnOnce() -> N,
+    ) -> (bool, N) {
         let state = self.state.load();
         let State { pipeline, velocity } = &**state;
-        let known = velocity.settle(payment, settlement.status);
+        let answer = velocity.settle_drawing(payment, settlement.status, draw);
         pipeline.settle(Facts::new(payment, &[]), settlement);
-        known
+        answer
     }
 
     /// Swaps the pipeline, seen all at once by every thread; returns the one before. The memory
@@ -218,6 +236,23 @@ impl Engine {
     #[cfg(feature = "serve")]
     pub(crate) fn adopt(&self, prepared: Prepared) {
         self.state.store(prepared.state);
+    }
+
+    /// What time it is, as far as the payments tell.
+    pub(crate) fn now(&self) -> Option<Timestamp> {
+        self.state.load().velocity.now()
+    }
+
+    /// When watching began; `None` when history is whole.
+    pub(crate) fn known_since(&self) -> Option<Timestamp> {
+        self.state.load().velocity.known_since()
+    }
+
+    /// Forgets everything; what was before `known_since` is then unknown, and nothing is when it is `None`.
+    pub(crate) fn forget(&self, known_since: Option<Timestamp>) {
+        let pipeline = self.pipeline();
+        let velocity = Arc::new(memory_of(&pipeline, known_since));
+        self.state.store(Arc::new(State { pipeline, velocity }));
     }
 
     /// The decision in words. `None` when another pipeline made it.
@@ -267,12 +302,12 @@ impl Current {
 
     /// As [`Engine::score`].
     pub(crate) fn score(&self, payment: &Payment) -> Decision {
-        self.0.decide(payment, Velocity::observe)
+        self.0.decide(payment, |v, p, filters, out| (v.observe(p, filters, out), ())).0
     }
 
     /// As [`Engine::preview`].
     pub(crate) fn preview(&self, payment: &Payment) -> Decision {
-        self.0.decide(payment, Velocity::peek)
+        self.0.decide(payment, |v, p, filters, out| (v.peek(p, filters, out), ())).0
     }
 
     /// As [`Engine::settle`].
@@ -309,7 +344,7 @@ impl Prepared {
 
     /// The decision that it would give; remembers nothing.
     pub(crate) fn preview(&self, payment: &Payment) -> Decision {
-        self.state.decide(payment, Velocity::peek)
+        self.state.decide(payment, |v, p, filters, out| (v.peek(p, filters, out), ())).0
     }
 }
 
@@ -334,7 +369,7 @@ pub enum Event<'a> {
     Settle(&'a Payment, Status),
 }
 
-fn memory_of(pipeline: &Pipeline, known_since: Option<crate::time::Timestamp>) -> Velocity {
+fn memory_of(pipeline: &Pipeline, known_since: Option<Timestamp>) -> Velocity {
     let limits = Limits { known_since: known_since.or(pipeline.limits().known_since), ..*pipeline.limits() };
     Velocity::new(pipeline.plan(), pipeline.schema(), pipeline.rates().clone(), limits)
 }

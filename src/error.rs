@@ -188,6 +188,8 @@ pub enum ErrorKind {
     Input,
     /// More bad rows than were allowed.
     TooManyRejects,
+    /// A journal is damaged, and something that was acknowledged can't be read.
+    Damaged,
 }
 
 /// Why a call could not do what was asked. Displays as one or more sentences for the person who

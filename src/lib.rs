@@ -48,6 +48,7 @@ mod engine;
 mod error;
 mod expr;
 pub mod learn;
+mod journal;
 mod list;
 mod model;
 mod money;
@@ -84,6 +85,10 @@ pub use learn::{
     Labels, Learner, LogisticBaseline, Matrix, Period, RandomForest, Rows, Stopping, TRAINING_ROWS_MAX,
     Training, calibration, calibration_error, train,
 };
+pub use journal::{
+    Busy, Contents, Durability, EditError, Journal, JournalSettings, ListEdit, Recovered, SEGMENT_BYTES_MAX,
+    SEGMENT_BYTES_MIN, Ticket,
+};
 pub use list::{LIST_ITEMS_MAX, LIST_VALUE_BYTES_MAX, LISTS_MAX, List, ListError, ListItem, ListKind, Lists};
 pub use model::{
     Artifact, Branch, Calibration, Combine, Form, Input, Logistic, MODEL_BYTES_MAX, MODEL_DEPTH_MAX,
@@ -116,6 +121,7 @@ pub use velocity::{
 #[doc(hidden)]
 pub mod fuzzing {
     pub use crate::codec::fuzzing::{csv_rows, json_payment};
+    pub use crate::journal::fuzzing::journal;
     pub use crate::model::fuzzing::model;
     pub use crate::rules::fuzzing::{expression, rule_file};
 }

@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["policy", "scope"],
     &["pipeline"],
     &["answer", "attribution", "comparison", "counterfactual", "describe", "engine"],
-    &["batch", "learn", "serve"],
+    &["batch", "journal", "learn", "serve"],
     &["cli", "report", "main"],
 ];
 

@@ -7,12 +7,14 @@ mod explain;
 mod features;
 mod import;
 mod open;
+mod replay;
 mod score;
 #[cfg(feature = "serve")]
 mod serve;
 mod simulate;
 mod test;
 mod train;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -32,6 +34,8 @@ mod exit {
     pub const INPUT: u8 = 4;
     /// More bad rows than `--max-rejects` allows.
     pub const REJECTS: u8 = 5;
+    /// A journal is damaged.
+    pub const DAMAGED: u8 = 6;
 }
 
 #[derive(Parser)]
@@ -40,7 +44,7 @@ mod exit {
     version,
     about = "Scores payments for fraud risk: lists, velocity windows and declarative rules, in microseconds each.",
     after_help = "Exit codes: 0 done; 1 ran and found something wrong (a failing example); 2 usage; 3 rules, schema or lists \
-                  are wrong; 4 input or output failed; 5 more bad rows than --max-rejects.\n\n\
+                  are wrong; 4 input or output failed; 5 more bad rows than --max-rejects; 6 a journal is damaged.\n\n\
                   Try it:\n  \
                   tollgate simulate --payments 100000 --out payments.csv\n  \
                   tollgate score payments.csv --out decisions.csv\n  \
@@ -65,6 +69,8 @@ enum Command {
     Explain(explain::Args),
     Import(import::Args),
     Simulate(simulate::Args),
+    Verify(verify::Args),
+    Replay(replay::Args),
     Completions(completions::Args),
 }
 
@@ -84,6 +90,8 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Import(args) => import::run(args),
         Command::Simulate(args) => simulate::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Replay(args) => replay::run(args),
         Command::Completions(args) => completions::run(&args),
     };
     match done {
@@ -96,6 +104,7 @@ pub fn main() -> ExitCode {
                 ErrorKind::Rules => exit::RULES,
                 ErrorKind::Input => exit::INPUT,
                 ErrorKind::TooManyRejects => exit::REJECTS,
+                ErrorKind::Damaged => exit::DAMAGED,
             })
         }
     }

@@ -33,6 +33,11 @@ impl Progress {
         Progress { bar, sized: bytes.is_some() }
     }
 
+    /// How far it is.
+    pub(crate) fn hear(&self, bytes: u64, payments: u64) {
+        Observer::progress(self, bytes, payments);
+    }
+
     /// Takes the bar away.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();

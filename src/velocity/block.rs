@@ -39,6 +39,14 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// Whether events lie where it says, for a block that was read from a file.
+    pub fn makes_sense(&self) -> bool {
+        self.capacity > 0
+            && self.capacity * self.stride <= self.events.len()
+            && self.len <= self.capacity
+            && self.head < self.capacity
+    }
+
     #[inline]
     pub fn len(&self) -> usize {
         self.len

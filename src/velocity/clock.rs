@@ -1,5 +1,7 @@
 //! What time is it, as far as the payments tell? An answer that a few wild timestamps don't move.
 
+use super::image::Words;
+
 /// Times that the clock remembers; half of them must be wild before the clock is.
 const SAMPLES: usize = 31;
 /// The clock is set again every so many samples: finding quartiles is cheap, not free.
@@ -20,6 +22,24 @@ pub(super) struct Clock {
 impl Clock {
     pub fn new() -> Clock {
         Clock { times: [0; SAMPLES], seen: 0, now: None, spread: 0 }
+    }
+
+    pub fn image(&self, out: &mut Vec<u64>) {
+        out.extend(self.times.map(|at| at as u64));
+        out.extend([self.seen, u64::from(self.now.is_some()), self.now.unwrap_or(0) as u64]);
+        out.push(self.spread as u64);
+    }
+
+    pub fn of_image(words: &mut Words<'_>) -> Option<Clock> {
+        let mut clock = Clock::new();
+        for at in &mut clock.times {
+            *at = words.signed()?;
+        }
+        clock.seen = words.next()?;
+        let (known, now) = (words.next()?, words.signed()?);
+        clock.now = (known != 0).then_some(now);
+        clock.spread = words.signed()?;
+        Some(clock)
     }
 
     /// The median; `None` until enough payments have been seen.

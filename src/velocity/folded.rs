@@ -6,6 +6,7 @@
 //! their time puts them, aside). Distinct values are not kept: their number is a lower bound.
 
 use super::block::NO_NUMBER;
+use super::image::Words;
 use super::layout::{EntityLayout, Measure};
 use super::totals::Totals;
 
@@ -38,6 +39,25 @@ impl Folded {
     pub fn bytes(&self) -> usize {
         let totals: usize = self.stretches.iter().map(|s| s.totals.capacity()).sum();
         size_of::<Folded>() + self.stretches.capacity() * size_of::<Stretch>() + totals * size_of::<Totals>()
+    }
+
+    pub fn image(&self, out: &mut Vec<u64>) {
+        out.extend([self.full, self.stretches.len() as u64]);
+        for Stretch { oldest, newest, events, totals } in &self.stretches {
+            out.extend([*oldest as u64, *newest as u64, *events]);
+            totals.iter().for_each(|totals| totals.image(out));
+        }
+    }
+
+    pub fn of_image(kind: &EntityLayout, words: &mut Words<'_>) -> Option<Folded> {
+        let (full, count) = (words.next()?, words.next()?);
+        let mut stretches = Vec::new();
+        for _ in 0..count {
+            let (oldest, newest, events) = (words.signed()?, words.signed()?, words.next()?);
+            let totals = kind.cells.iter().map(|_| Totals::of_image(words)).collect::<Option<_>>()?;
+            stretches.push(Stretch { oldest, newest, events, totals });
+        }
+        Some(Folded { stretches, full })
     }
 
     /// The newest time that was folded.

@@ -3,13 +3,15 @@
 //! A [`Plan`] lists the questions, [`Velocity`] answers them. `layout` compiles the plan to what each
 //! kind of entity must keep; `table` finds an entity's `block` of events; `window` reads it, with
 //! `running` totals where there are many events and `folded` ones where there are too many; a `shard`
-//! puts these together behind a lock, `store` is the face of all shards, and `batch` shares them out.
+//! puts these together behind a lock, `store` is the face of all shards, and `batch` shares them out; `image`
+//! is how they are saved.
 
 mod aggregate;
 mod batch;
 mod block;
 mod clock;
 mod folded;
+mod image;
 mod layout;
 mod prefetch;
 mod running;

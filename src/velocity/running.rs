@@ -50,6 +50,16 @@ impl Side {
         }
     }
 
+    /// One that has folded events already.
+    pub fn with(kind: &EntityLayout, folded: Folded) -> Side {
+        Side { folded: Some(Box::new(folded)), ..Side::new(kind) }
+    }
+
+    /// The events that are not kept one by one.
+    pub fn folded(&self) -> Option<&Folded> {
+        self.folded.as_deref()
+    }
+
     pub fn bytes(&self) -> usize {
         let keys: usize = self.states.iter().map(|s| s.keys.capacity() * 17).sum();
         size_of::<Side>()

@@ -1,9 +1,13 @@
 //! A share of all entities, of every kind, that one lock guards.
 
+use std::collections::HashMap;
+
 use crate::decision::Degraded;
 
 use super::block::{DROPPED, NO_SIDE};
 use super::clock::Clock;
+use super::folded::Folded;
+use super::image::{Words, put_folded, read_folded};
 use super::layout::{EntityLayout, Layout};
 use super::running::Side;
 use super::table::{BlockId, Key, Table};
@@ -70,6 +74,33 @@ impl Shard {
             random: seed,
             evictions: 0,
         }
+    }
+
+    pub fn image(&self, out: &mut Vec<u64>) {
+        self.clock.image(out);
+        let numbers = [self.entities as u64, u64::from(self.touches), self.random, self.evictions];
+        out.extend(numbers);
+        for Store { table, sides, evicted, dropped, .. } in &self.stores {
+            table.image(out);
+            out.extend([*evicted as u64, *dropped as u64]);
+            let sides = sides.iter().enumerate();
+            put_folded(out, sides.filter_map(|(i, side)| Some((i, side.as_deref()?.folded()?))));
+        }
+    }
+
+    pub fn of_image(layout: &Layout, words: &mut Words<'_>) -> Option<Shard> {
+        let mut shard = Shard::new(layout, 0);
+        shard.clock = Clock::of_image(words)?;
+        shard.entities = usize::try_from(words.next()?).ok()?;
+        shard.touches = u32::try_from(words.next()?).ok()?;
+        (shard.random, shard.evictions) = (words.next()?, words.next()?);
+        for (store, kind) in shard.stores.iter_mut().zip(&layout.kinds) {
+            store.table = Table::of_image(kind.life_needs.len(), kind.stride, words)?;
+            (store.evicted, store.dropped) = (words.signed()?, words.signed()?);
+            store.set_folded(kind, read_folded(kind, words)?);
+        }
+        let entities = shard.stores.iter().map(|s| s.table.len()).sum::<usize>();
+        (words.0.is_empty() && entities == shard.entities).then_some(shard)
     }
 
     pub fn entities(&self) -> usize {
@@ -254,6 +285,20 @@ impl Shard {
 }
 
 impl Store {
+    /// Gives each block its side again when that held what the block does not.
+    fn set_folded(&mut self, kind: &EntityLayout, folded: Vec<(u32, Folded)>) {
+        let mut folded: HashMap<u32, Folded> = folded.into_iter().collect();
+        let blocks: Vec<BlockId> = self.table.blocks().collect();
+        for id in blocks {
+            let old = self.table.block(id).side();
+            let side = folded.remove(&old).map_or(NO_SIDE, |folded| {
+                self.sides.push(Some(Box::new(Side::with(kind, folded))));
+                (self.sides.len() - 1) as u32
+            });
+            self.table.block_mut(id).set_side(side);
+        }
+    }
+
     fn give_side(&mut self, kind: &EntityLayout, id: BlockId) -> u32 {
         let side = Some(Box::new(Side::new(kind)));
         let at = match self.free_sides.pop() {

@@ -221,21 +221,44 @@ impl Velocity {
     /// then records it. Bit i of `filters` says that the i-th `where` condition holds for it. NaN is
     /// absent: the payment lacks the entity, or what would be needed to know isn't there any more.
     pub fn observe(&self, payment: &Payment, filters: u32, activity: &mut [f64]) -> Degraded {
-        self.visit(payment, filters, activity, true)
+        self.visit(payment, filters, activity, true, || ()).0
+    }
+
+    /// As [`Velocity::observe`]; `draw` is called while the payment's entities are held, so that of two payments
+    /// that share one, the one that was seen first draws first.
+    pub(crate) fn observe_drawing<N>(
+        &self,
+        payment: &Payment,
+        filters: u32,
+        activity: &mut [f64],
+        draw: impl FnOnce() -> N,
+    ) -> (Degraded, N) {
+        self.visit(payment, filters, activity, true, draw)
     }
 
     /// The values that [`Velocity::observe`] would give; nothing is recorded.
     pub fn peek(&self, payment: &Payment, filters: u32, activity: &mut [f64]) -> Degraded {
-        self.visit(payment, filters, activity, false)
+        self.visit(payment, filters, activity, false, || ()).0
     }
 
     /// Sets what became of a payment that was observed, in each of its entities whose statuses are
     /// asked for. False when it is no longer there in one of them.
     pub fn settle(&self, payment: &Payment, status: Status) -> bool {
+        self.settle_drawing(payment, status, || ()).0
+    }
+
+    /// As [`Velocity::settle`]; `draw` is called as in [`Velocity::observe_drawing`].
+    pub(crate) fn settle_drawing<N>(
+        &self,
+        payment: &Payment,
+        status: Status,
+        draw: impl FnOnce() -> N,
+    ) -> (bool, N) {
         let head = Head::new(payment, 0);
         Prepared::with(|prepared| {
             prepared.set_keys(self, payment);
             let mut guards = self.lock(prepared);
+            let drawn = draw();
             let mut all = true;
             for (k, (kind, key)) in self.layout.kinds.iter().zip(&prepared.keys).enumerate() {
                 if let (true, Some(key)) = (kind.settles, key)
@@ -244,7 +267,7 @@ impl Velocity {
                     all &= shard.settle(k, kind, *key, head.moment(&[]), status.bit());
                 }
             }
-            all
+            (all, drawn)
         })
     }
 
@@ -281,6 +304,11 @@ impl Velocity {
     /// What time it is, as far as the payments tell; `None` before enough of them.
     pub fn now(&self) -> Option<Timestamp> {
         self.shards.iter().filter_map(|s| s.lock().now()).max().and_then(Timestamp::from_micros)
+    }
+
+    /// When watching began; `None` when history is whole.
+    pub(crate) fn known_since(&self) -> Option<Timestamp> {
+        Some(self.bounds.known_since).filter(|at| *at != i64::MIN).and_then(Timestamp::from_micros)
     }
 
     /// Entities that are remembered now, of all kinds.
@@ -348,13 +376,21 @@ impl Velocity {
         guards
     }
 
-    fn visit(&self, payment: &Payment, filters: u32, activity: &mut [f64], record: bool) -> Degraded {
+    fn visit<N>(
+        &self,
+        payment: &Payment,
+        filters: u32,
+        activity: &mut [f64],
+        record: bool,
+        draw: impl FnOnce() -> N,
+    ) -> (Degraded, N) {
         Prepared::with(|prepared| {
             let mut head = Head::new(payment, filters);
             prepared.set_keys(self, payment);
             prepared.columns.clear();
             prepared.columns.extend(self.columns(payment, &mut head.degraded));
             let mut guards = self.lock(prepared);
+            let drawn = draw();
             let Prepared { columns, keys, places, found, .. } = prepared;
             let moment = head.moment(columns);
             self.expect(&guards, keys, places);
@@ -387,7 +423,7 @@ impl Velocity {
                     shard.tell(head.at);
                 }
             }
-            degraded
+            (degraded, drawn)
         })
     }
 

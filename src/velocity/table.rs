@@ -5,6 +5,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::block::{Block, BlockMut, HEADER};
+use super::image::{Words, put_run};
 use super::prefetch::prefetch;
 
 /// Sizes of blocks: room for 1 event, and twice that fifteen times.
@@ -97,6 +98,50 @@ impl Table {
 
     pub fn bytes(&self) -> usize {
         8 * self.index.capacity() + size_of::<Line>() * self.lines.capacity()
+    }
+
+    pub fn image(&self, out: &mut Vec<u64>) {
+        put_run(out, &self.index);
+        put_run(out, bytemuck::cast_slice(&self.lines));
+        out.push(self.used as u64);
+        out.extend(self.free.map(u64::from));
+    }
+
+    /// Checks every place that a word names: what it gives can be used like a table that has grown.
+    pub fn of_image(lives: usize, stride: usize, words: &mut Words<'_>) -> Option<Table> {
+        let mut table = Table::new(lives, stride);
+        table.index = words.run()?.to_vec();
+        let lines = words.run()?;
+        table.lines.resize(lines.len() / LINE, Line::zeroed());
+        bytemuck::cast_slice_mut(&mut table.lines).get_mut(..lines.len())?.copy_from_slice(lines);
+        table.used = usize::try_from(words.next()?).ok()?;
+        for free in &mut table.free {
+            *free = u32::try_from(words.next()?).ok()?;
+        }
+        table.makes_sense().then_some(table)
+    }
+
+    fn makes_sense(&self) -> bool {
+        let within = |id: BlockId| self.range(id).end <= self.lines.len();
+        let used = self.index.iter().filter(|entry| **entry != 0).count();
+        let size = self.index.len();
+        let sized = size == 0 || size.is_power_of_two();
+        let free = self.free.iter().enumerate().all(|(class, first)| {
+            let (mut line, mut steps) = (*first, 0);
+            while line != NONE && steps <= self.lines.len() {
+                if !within(BlockId { line, class: class as u8 }) {
+                    return false;
+                }
+                line = self.lines[line as usize].0[0] as u32;
+                steps += 1;
+            }
+            steps <= self.lines.len()
+        });
+        let full = used > 0 && used * 4 > size * 3;
+        // A block's first line is kept as one more, so that nothing is 0.
+        let named = self.index.iter().all(|entry| *entry == 0 || *entry as u32 != 0);
+        let whole = || self.blocks().all(|id| within(id) && self.block(id).makes_sense());
+        sized && !full && used == self.used && free && named && whole()
     }
 
     fn range(&self, id: BlockId) -> std::ops::Range<usize> {
@@ -239,6 +284,11 @@ impl Table {
     pub fn at(&self, place: usize) -> Option<BlockId> {
         let entry = *self.index.get(place)?;
         (entry != 0).then(|| BlockId::of(entry))
+    }
+
+    /// All blocks, in the order of the index.
+    pub fn blocks(&self) -> impl Iterator<Item = BlockId> + '_ {
+        (0..self.index.len()).filter_map(|place| self.at(place))
     }
 
     /// The first used place at or after a random one; `None` when the table is empty.

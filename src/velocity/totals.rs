@@ -1,5 +1,6 @@
 //! What is gathered over events, in integers: sums that don't depend on the order of their parts.
 
+use super::image::{Words, put_wide};
 use super::layout::{Answer, Reading, Wants};
 
 /// For squares, numbers are held within this many parts, so that differences of squares are exact.
@@ -35,6 +36,22 @@ impl Totals {
         first: i64::MAX,
         last: i64::MIN,
     };
+
+    pub fn image(&self, out: &mut Vec<u64>) {
+        let Totals { count, whole, sum, squares, squared, min, max, first, last } = *self;
+        put_wide(out, sum as u128);
+        put_wide(out, squares);
+        put_wide(out, squared as u128);
+        out.extend([count, whole, min, max, first, last].map(|n| n as u64));
+    }
+
+    pub fn of_image(words: &mut Words<'_>) -> Option<Totals> {
+        let (sum, squares, squared) = (words.wide()? as i128, words.wide()?, words.wide()? as i128);
+        let (count, whole) = (words.signed()?, words.signed()?);
+        let (min, max) = (words.signed()?, words.signed()?);
+        let (first, last) = (words.signed()?, words.signed()?);
+        Some(Totals { count, whole, sum, squares, squared, min, max, first, last })
+    }
 
     pub fn event(&mut self, at: i64) {
         self.count += 1;

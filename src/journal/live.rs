@@ -1,0 +1,377 @@
+//! The engine beside its journal: what is decided is recorded, in the order in which it was seen.
+
+use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam::sync::{ShardedLock, ShardedLockWriteGuard};
+use parking_lot::Mutex;
+
+use crate::decision::Decision;
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind};
+use crate::list::ListError;
+use crate::payment::Payment;
+use crate::pipeline::Pipeline;
+use crate::stage::Settlement;
+
+use super::disk::{Directory, Disk, Lock};
+use super::log::{Busy, Log};
+use super::past::{Contents, Edits, Past, Remember, apply};
+use super::payment::put_payment;
+use super::record::{ListEdit, PipelineChange, Record};
+use super::scan::{Stop, scan};
+use super::segment::{SegmentHeader, name, numbers};
+use super::ticket::{Durability, Ticket};
+use super::verdict::put_decision;
+use super::writer::Writer;
+use super::{JournalSettings, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+
+/// Bytes that a decision takes at most, about: rules, values and contributions at their limits.
+const DECISION_BYTES: usize = 8 << 10;
+
+/// An engine whose payments, settlements and list edits are recorded. Share it between threads.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tollgate::{Engine, Journal, JournalSettings, Payment, Pipeline, Value, field};
+/// let dir = std::env::temp_dir().join(format!("tollgate-doc-{}", std::process::id()));
+/// let engine = Arc::new(Engine::new(Pipeline::shipped()?));
+/// let (journal, _) = Journal::open(&dir, &JournalSettings::default(), engine.clone())?;
+/// let mut payment = Payment::new(engine.pipeline().schema());
+/// payment.set(engine.pipeline().schema(), field::ID, Value::Token("p1")).unwrap();
+/// let (decision, ticket) = journal.score(&payment).unwrap();
+/// ticket.wait().unwrap(); // now the answer may be sent
+/// journal.close();
+/// // The next start knows what this one knew.
+/// let engine = Arc::new(Engine::new(Pipeline::shipped()?));
+/// let (_, recovered) = Journal::open(&dir, &JournalSettings::default(), engine)?;
+/// assert_eq!(recovered.contents.payments, 1);
+/// # let _ = (decision, std::fs::remove_dir_all(&dir));
+/// # Ok::<(), tollgate::Error>(())
+/// ```
+pub struct Journal {
+    engine: Arc<Engine>,
+    log: Log,
+    /// Held shared by whoever scores, alone by whoever changes what scoring reads: lists and the pipeline.
+    turn: ShardedLock<()>,
+    durability: Durability,
+    /// What list edits came to, for the pipelines to come.
+    edits: Mutex<Edits>,
+    _lock: Lock,
+}
+
+/// What a journal brought back when it was opened.
+///
+/// ```
+/// assert!(tollgate::Recovered::default().torn.is_none());
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Recovered {
+    /// What it held.
+    pub contents: Contents,
+    /// Where a tail that was in flight at the end has been cut off; `None` when there was none.
+    pub torn: Option<String>,
+    /// Whether the program had ended as it should, or there was no journal yet.
+    pub shut_down: bool,
+    /// Edits of lists that the pipeline does not have (any more).
+    pub orphaned_edits: u64,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Why a list was not edited.
+///
+/// ```
+/// let error = tollgate::EditError::NoList("blocked".into());
+/// assert_eq!(error.to_string(), "there is no list `blocked`");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EditError {
+    /// No list has that name.
+    NoList(String),
+    /// The value can't be on that list.
+    Value(ListError),
+    /// It can't be recorded now.
+    Busy(Busy),
+}
+
+impl std::fmt::Display for EditError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            EditError::NoList(name) => write!(f, "there is no list `{name}`"),
+            EditError::Value(e) => e.fmt(f),
+            EditError::Busy(e) => e.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for EditError {}
+
+/// A number that was drawn, and the record it will get, whatever happens on the way: all that come after it
+/// wait for it.
+struct Pending<'a> {
+    log: &'a Log,
+    lsn: Cell<Option<u64>>,
+    record: Record<'a>,
+}
+
+impl<'a> Pending<'a> {
+    fn new(log: &'a Log, record: Record<'a>) -> Pending<'a> {
+        Pending { log, lsn: Cell::new(None), record }
+    }
+
+    fn draw(&self) -> u64 {
+        let lsn = self.log.draw();
+        self.lsn.set(Some(lsn));
+        lsn
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if let Some(lsn) = self.lsn.get() {
+            PAYLOAD.with(|room| self.record.encode(&mut room.borrow_mut(), |raw| self.log.append(lsn, raw)));
+        }
+    }
+}
+
+thread_local! {
+    /// Each thread's room for a record.
+    static PAYLOAD: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// And for the payment and the decision in it.
+    static PARTS: Cell<(Vec<u8>, Vec<u8>)> = const { Cell::new((Vec::new(), Vec::new())) };
+}
+
+impl Journal {
+    /// The seed with which a journal was begun; its pipelines must have the same, for what is forgotten first
+    /// when memory is full depends on it. `None` when there is no journal yet: draw one.
+    ///
+    /// # Errors
+    /// When the directory can't be read or its first segment is damaged.
+    pub fn seed(dir: impl AsRef<Path>) -> Result<Option<u64>, Error> {
+        let dir = dir.as_ref();
+        seed(dir, &Directory::new(dir))
+    }
+
+    /// Opens the journal of a directory, or begins one, and brings back to a new engine what it knew.
+    ///
+    /// # Errors
+    /// When the journal is damaged, another process has it, the disk fails, or the pipeline has another seed.
+    pub fn open(
+        dir: impl AsRef<Path>,
+        settings: &JournalSettings,
+        engine: Arc<Engine>,
+    ) -> Result<(Journal, Recovered), Error> {
+        let dir = dir.as_ref();
+        std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
+        let lock = Lock::take(dir).map_err(|e| Error::io(dir, e))?.ok_or_else(|| {
+            Error::new("another process writes this journal; stop it first, or choose another directory").at(dir)
+        })?;
+        Journal::open_on(dir, Arc::new(Directory::new(dir)), lock, settings, engine)
+    }
+
+    pub(super) fn open_on(
+        dir: &Path,
+        disk: Arc<dyn Disk>,
+        lock: Lock,
+        settings: &JournalSettings,
+        engine: Arc<Engine>,
+    ) -> Result<(Journal, Recovered), Error> {
+        let started = Instant::now();
+        let own = engine.pipeline().schema().seed();
+        if seed(dir, &*disk)?.is_some_and(|begun| begun != own) {
+            let why = "the journal was begun with another seed than the pipeline's; open the pipeline with \
+                       that of `Journal::seed`";
+            return Err(Error::new(why).at(dir));
+        }
+        let known_since = engine.known_since();
+        let mut past = Past::new(&engine, Remember);
+        let found = scan(&*disk, &mut past).map_err(|stop| stopped(dir, stop))?;
+        let (past, _) = past.finish();
+        let segment = settings.segment_bytes.clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX) / 512 * 512;
+        let writer = match &found {
+            Some(scan) => Writer::resume(disk, scan, segment),
+            None => Writer::begin(disk, rand::random::<u64>(), own, segment),
+        };
+        let writer = writer.map_err(|e| Error::io(dir, e))?;
+        let recovered = Recovered {
+            contents: past.contents.clone(),
+            torn: found.as_ref().and_then(|scan| scan.torn.as_ref()).map(ToString::to_string),
+            shut_down: past.shut_down || found.is_none(),
+            orphaned_edits: past.orphaned,
+            took: started.elapsed(),
+        };
+        let Past { change: last, edits, .. } = past;
+        let log = Log::start(writer, Writer::record_max(segment)).map_err(|e| Error::io(dir, e))?;
+        let journal = Journal {
+            log,
+            turn: ShardedLock::new(()),
+            durability: settings.durability,
+            edits: Mutex::new(edits),
+            _lock: lock,
+            engine,
+        };
+        let pipeline = journal.engine.pipeline();
+        // The first says from when on the past is known; later ones go on with what is remembered.
+        let fresh = last.is_none().then_some(known_since);
+        let change = PipelineChange::new(pipeline.digest(), pipeline.schema(), fresh);
+        if last.is_none_or(|last| (last.digest, &last.fields) != (change.digest, &change.fields)) {
+            let failed = |e: Busy| Error::new(e.to_string()).at(dir);
+            journal.put(Record::Pipeline(change)).until(Durability::Sync).wait().map_err(failed)?;
+        }
+        Ok((journal, recovered))
+    }
+
+    /// The engine, for all that leaves no trace in windows or lists. What is scored past the journal is
+    /// forgotten at the next start, and replays differ.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// As [`Engine::score`], recorded. The answer is to be held until the ticket says so.
+    ///
+    /// # Errors
+    /// When the payment can't be recorded; it is then not scored either.
+    pub fn score(&self, payment: &Payment) -> Result<(Decision, Ticket), Busy> {
+        PARTS.with(|room| {
+            let (mut payment_bytes, mut decision_bytes) = room.take();
+            let scored = self.score_in(payment, &mut payment_bytes, &mut decision_bytes);
+            room.set((payment_bytes, decision_bytes));
+            scored
+        })
+    }
+
+    fn score_in(
+        &self,
+        payment: &Payment,
+        payment_bytes: &mut Vec<u8>,
+        decision_bytes: &mut Vec<u8>,
+    ) -> Result<(Decision, Ticket), Busy> {
+        let _turn = self.shared_turn();
+        payment_bytes.clear();
+        put_payment(payment_bytes, self.engine.pipeline().schema(), payment);
+        self.log.admit(payment_bytes.len() + DECISION_BYTES)?;
+        let mut pending = Pending::new(&self.log, Record::Observed { payment: payment_bytes });
+        let (decision, lsn) = self.engine.score_drawing(payment, || pending.draw());
+        decision_bytes.clear();
+        put_decision(decision_bytes, &decision);
+        pending.record = Record::Scored { payment: payment_bytes, decision: decision_bytes };
+        drop(pending);
+        Ok((decision, self.ticket(lsn)))
+    }
+
+    /// As [`Engine::settle`], recorded.
+    ///
+    /// # Errors
+    /// When the settlement can't be recorded; nobody has learnt of it then.
+    pub fn settle(&self, payment: &Payment, settlement: Settlement) -> Result<(bool, Ticket), Busy> {
+        let _turn = self.shared_turn();
+        let mut bytes = Vec::new();
+        put_payment(&mut bytes, self.engine.pipeline().schema(), payment);
+        self.log.admit(bytes.len() + 1)?;
+        let pending =
+            Pending::new(&self.log, Record::Settled { payment: &bytes, status: settlement.status });
+        let (known, lsn) = self.engine.settle_drawing(payment, settlement, || pending.draw());
+        drop(pending);
+        Ok((known, self.ticket(lsn)))
+    }
+
+    /// Edits a list, recorded: no payment is decided with half of the edit. `None` when there was nothing to
+    /// take out.
+    ///
+    /// # Errors
+    /// When there is no such list, the value can't be on it, or nothing can be recorded now.
+    pub fn edit(&self, edit: ListEdit) -> Result<Option<Ticket>, EditError> {
+        let _turn = self.turn_alone();
+        self.log.admit(0).map_err(EditError::Busy)?;
+        let list = self.engine.pipeline().lists().get(&edit.list);
+        let list = list.ok_or_else(|| EditError::NoList(edit.list.clone()))?;
+        if !apply(&list, &edit).map_err(EditError::Value)? {
+            return Ok(None);
+        }
+        let ticket = self.put(Record::List(edit.clone()));
+        self.edits.lock().push(ticket.lsn(), edit);
+        Ok(Some(ticket))
+    }
+
+    /// As [`Engine::replace`], recorded. The edits that lists have had are made to the new pipeline's too.
+    ///
+    /// # Errors
+    /// When the pipeline has another seed than the journal, or nothing can be recorded now.
+    pub fn replace(&self, pipeline: Pipeline) -> Result<(Arc<Pipeline>, Ticket), Error> {
+        let _turn = self.turn_alone();
+        self.log.admit(0).map_err(|e| Error::new(e.to_string()))?;
+        let old = self.engine.pipeline();
+        if old.schema().seed() != pipeline.schema().seed() {
+            return Err(Error::new("the new pipeline has another seed than the journal's").of(ErrorKind::Rules));
+        }
+        self.edits.lock().apply(pipeline.lists());
+        let fresh = (!old.same_memory(&pipeline)).then(|| self.engine.now());
+        let change = PipelineChange::new(pipeline.digest(), pipeline.schema(), fresh);
+        self.engine.replace(pipeline);
+        Ok((old, self.put(Record::Pipeline(change))))
+    }
+
+    /// What the disk said when room for later was asked of it: the current segment still takes records, so
+    /// what is under way can end, and new payments are better refused. `None` when all is well.
+    pub fn storage_failure(&self) -> Option<String> {
+        self.log.reserve_failure()
+    }
+
+    /// Records that the program ends, syncs and seals. Dropping the journal does the same without the record.
+    pub fn close(self) {
+        if self.log.admit(0).is_ok() {
+            let _turn = self.turn_alone();
+            let _ = self.put(Record::Shutdown);
+        }
+        self.log.close();
+    }
+
+    fn put(&self, record: Record<'_>) -> Ticket {
+        let pending = Pending::new(&self.log, record);
+        let lsn = pending.draw();
+        drop(pending);
+        self.ticket(lsn)
+    }
+
+    fn ticket(&self, lsn: u64) -> Ticket {
+        Ticket::new(lsn, self.durability, self.log.shared())
+    }
+
+    fn shared_turn(&self) -> crossbeam::sync::ShardedLockReadGuard<'_, ()> {
+        // Nothing is guarded but the order, and a panic leaves that as it is.
+        self.turn.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn turn_alone(&self) -> ShardedLockWriteGuard<'_, ()> {
+        self.turn.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn seed(dir: &Path, disk: &dyn Disk) -> Result<Option<u64>, Error> {
+    let names = match disk.list() {
+        Ok(names) => names,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io(dir, e)),
+    };
+    let Some(number) = numbers(&names).first().copied() else { return Ok(None) };
+    let at = dir.join(name(number));
+    let bytes = disk.open(&name(number), false).and_then(|file| file.read()).map_err(|e| Error::io(&at, e))?;
+    let header = SegmentHeader::read(&bytes);
+    header.map(|h| Some(h.seed)).map_err(|why| Error::new(why).at(at).of(ErrorKind::Damaged))
+}
+
+/// An error for whoever has to mend it.
+pub(super) fn stopped(dir: &Path, stop: Stop) -> Error {
+    match stop {
+        Stop::Io(name, e) => Error::io(dir.join(name), e),
+        Stop::Refused(refusal) => Error::new(format!(
+            "the journal is damaged: {refusal}. Nothing was changed. Put back a good copy of the file, or move the \
+             directory away to begin anew without its past; `tollgate verify` reads all of it"
+        ))
+        .at(PathBuf::from(dir))
+        .of(ErrorKind::Damaged),
+    }
+}

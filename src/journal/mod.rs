@@ -1,0 +1,72 @@
+//! What was decided, and is never lost: the append-only record of payments, decisions, settlements and
+//! list edits.
+//!
+//! `live` is the face: an engine beside its journal. `record`, `payment` and `verdict` are what is said, in
+//! the bytes of `wire`; `log` commits in groups and `ticket` waits for it; `writer` puts `frame`s into
+//! `segment`s on a `disk`; `scan` reads them back and judges what is damaged, `past` takes an engine through
+//! them, `replay` compares. docs/journal.md has the format.
+
+mod disk;
+mod frame;
+pub(crate) mod fuzzing;
+mod live;
+mod log;
+mod past;
+mod payment;
+mod record;
+mod replay;
+mod scan;
+mod segment;
+mod ticket;
+mod verdict;
+mod wire;
+mod writer;
+
+#[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod live_tests;
+#[cfg(test)]
+mod simulated;
+
+pub use live::{EditError, Journal, Recovered};
+pub use log::Busy;
+pub use past::Contents;
+pub use record::ListEdit;
+pub(crate) use replay::{Replayed, Verified, bytes, replay, verify};
+pub use ticket::{Durability, Ticket};
+
+/// Fewest bytes of a segment that may be asked for: a record of the largest size and its frame fit.
+///
+/// ```
+/// assert_eq!(tollgate::SEGMENT_BYTES_MIN, 128 << 10);
+/// ```
+pub const SEGMENT_BYTES_MIN: usize = 128 << 10;
+/// Most bytes of a segment: it is read whole when the journal is opened.
+///
+/// ```
+/// assert_eq!(tollgate::SEGMENT_BYTES_MAX, 1 << 30);
+/// ```
+pub const SEGMENT_BYTES_MAX: usize = 1 << 30;
+
+/// How a journal is kept.
+///
+/// ```
+/// use tollgate::{Durability, JournalSettings};
+/// let settings = JournalSettings { durability: Durability::Sync, ..JournalSettings::default() };
+/// assert_eq!(settings.segment_bytes, 64 << 20);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// Bytes of a file of the journal, within [`SEGMENT_BYTES_MIN`] and [`SEGMENT_BYTES_MAX`].
+    pub segment_bytes: usize,
+    /// When a score is acknowledged.
+    pub durability: Durability,
+}
+
+impl Default for JournalSettings {
+    /// 64 MiB; acknowledged when written.
+    fn default() -> JournalSettings {
+        JournalSettings { segment_bytes: 64 << 20, durability: Durability::Written }
+    }
+}

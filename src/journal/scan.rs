@@ -1,0 +1,272 @@
+//! Reads a journal from its beginning: what is whole, where it ends, and whether that may be its end.
+//!
+//! A bad frame is a torn tail or rot, and only what follows can tell: a later frame that says the bad one
+//! had been synced before proves that something acknowledged is lost. Then nothing is guessed and nothing
+//! changed. Without such a frame the tail was in flight when the machine stopped.
+
+use std::io;
+
+use super::disk::Disk;
+use super::frame::{Chain, Header, Raw, SECTOR, chain, records};
+use super::segment::{SEGMENT_HEADER, SegmentHeader, name, numbers};
+
+/// Who is told what is found.
+pub(crate) trait Visitor {
+    /// One record, in order.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a sentence's end; reading stops then.
+    fn record(&mut self, lsn: u64, record: Raw<'_>) -> Result<(), String>;
+    /// How far reading is, in bytes of all segments.
+    fn progress(&mut self, _bytes: u64) {}
+}
+
+/// A journal that is whole, maybe but for a tail that was in flight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scan {
+    /// Which journal it is.
+    pub journal: u64,
+    /// The seed it was begun with.
+    pub seed: u64,
+    /// How many segments.
+    pub segments: u64,
+    /// Bytes of the last segment that are frames or before them.
+    pub end: u64,
+    /// The length of the last segment's file.
+    pub length: u64,
+    /// The next frame's number, and so how many frames there are, and one.
+    pub next_frame: u64,
+    /// The next record's number, likewise.
+    pub next_lsn: u64,
+    pub chain: Chain,
+    /// Whether the last frame is a seal, so that every record is known to have been synced.
+    pub sealed: bool,
+    pub torn: Option<Torn>,
+}
+
+/// Bytes behind the last good frame that were in flight when the machine stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Torn {
+    pub segment: String,
+    pub offset: u64,
+    /// Whole frames among them, which can't be used without the one before.
+    pub frames: u64,
+}
+
+impl std::fmt::Display for Torn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} from byte {} on", self.segment, self.offset)?;
+        match self.frames {
+            0 => Ok(()),
+            n => write!(f, ", with {n} later frames that had not been synced"),
+        }
+    }
+}
+
+/// Why a journal can't be read on.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The machine said no.
+    Io(String, io::Error),
+    Refused(Refusal),
+}
+
+/// Where a journal is damaged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub segment: String,
+    pub offset: u64,
+    /// The records that are lost for certain, or can't be read, first and last; `None` for unknown.
+    pub lsns: (u64, Option<u64>),
+    pub why: String,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at byte {}: {}; ", self.segment, self.offset, self.why)?;
+        match self.lsns {
+            (first, Some(last)) if last < first => f.write_str("no record is lost"),
+            (first, Some(last)) if last == first => write!(f, "record {first} is lost"),
+            (first, Some(last)) => write!(f, "records {first} to {last} are lost"),
+            (first, None) => write!(f, "records from {first} on can't be read"),
+        }
+    }
+}
+
+impl Stop {
+    fn io(name: &str) -> impl FnOnce(io::Error) -> Stop {
+        move |e| Stop::Io(name.to_owned(), e)
+    }
+}
+
+/// Reads all of it; `None` when the directory holds no journal yet.
+///
+/// # Errors
+/// When the journal is damaged or can't be read, or the visitor says so.
+pub(crate) fn scan(disk: &dyn Disk, visitor: &mut dyn Visitor) -> Result<Option<Scan>, Stop> {
+    let numbers = numbers(&disk.list().map_err(Stop::io("the directory"))?);
+    let Some(last) = numbers.last().copied() else { return Ok(None) };
+    let missing = (1..=last).zip(&numbers).find(|(expected, found)| expected != *found);
+    if let Some((number, _)) = missing {
+        let why = format!("it is missing, and {} is there", name(last));
+        return Err(Stop::Refused(Refusal { segment: name(number), offset: 0, lsns: (0, None), why }));
+    }
+    let mut reading: Option<Reading> = None;
+    let mut before = 0;
+    for number in numbers {
+        let name = name(number);
+        let file = disk.open(&name, false).map_err(Stop::io(&name))?;
+        let bytes = file.read().map_err(Stop::io(&name))?;
+        let lsn = reading.as_ref().map_or(1, |r| r.next_lsn);
+        let refused = |why: String| {
+            Stop::Refused(Refusal { segment: name.clone(), offset: 0, lsns: (lsn, None), why })
+        };
+        let header = SegmentHeader::read(&bytes).map_err(refused)?;
+        let mut now = match reading.take() {
+            None => Reading::new(&header),
+            Some(before) => before,
+        };
+        now.enter(&header, number, &name, bytes.len())?;
+        now.frames(&name, &bytes, visitor, number == last, before)?;
+        before += bytes.len() as u64;
+        reading = Some(now);
+    }
+    Ok(reading.map(|r| Scan {
+        journal: r.journal,
+        seed: r.seed,
+        segments: last,
+        end: r.end,
+        length: r.length,
+        next_frame: r.next_frame,
+        next_lsn: r.next_lsn,
+        chain: r.chain,
+        sealed: r.sealed,
+        torn: r.torn,
+    }))
+}
+
+/// What the next frame must be.
+struct Reading {
+    journal: u64,
+    seed: u64,
+    next_frame: u64,
+    next_lsn: u64,
+    chain: Chain,
+    sealed: bool,
+    /// The segment before, and where its frames ended.
+    segment: String,
+    end: u64,
+    length: u64,
+    torn: Option<Torn>,
+}
+
+impl Reading {
+    fn new(first: &SegmentHeader) -> Reading {
+        Reading {
+            journal: first.journal,
+            seed: first.seed,
+            next_frame: 1,
+            next_lsn: 1,
+            chain: Chain::default(),
+            sealed: true,
+            segment: String::new(),
+            end: 0,
+            length: 0,
+            torn: None,
+        }
+    }
+
+    /// Checks that a segment goes on where the one before ended.
+    fn enter(&mut self, header: &SegmentHeader, number: u64, name: &str, len: usize) -> Result<(), Stop> {
+        let at = |segment: &str, offset, last, why: String| {
+            let segment = segment.to_owned();
+            Err(Stop::Refused(Refusal { segment, offset, lsns: (self.next_lsn, last), why }))
+        };
+        if header.journal != self.journal || header.number != number {
+            return at(name, 0, None, format!("it is segment {} of another journal", header.number));
+        }
+        if (len as u64) < header.bytes {
+            return at(name, len as u64, None, format!("it was {} bytes long and is cut", header.bytes));
+        }
+        // A segment is begun when all before it is synced.
+        if header.first_frame != self.next_frame {
+            let why = format!("frame {} is damaged, and {name} begins after it", self.next_frame);
+            return at(&self.segment, self.end, Some(header.first_lsn.saturating_sub(1)), why);
+        }
+        if header.first_lsn != self.next_lsn || header.previous != self.chain {
+            return at(name, 0, None, "it does not follow from what is before it".to_owned());
+        }
+        self.segment = name.to_owned();
+        self.end = SEGMENT_HEADER as u64;
+        self.length = len as u64;
+        Ok(())
+    }
+
+    /// Reads a segment's frames up to the first that is not good.
+    fn frames(
+        &mut self,
+        name: &str,
+        bytes: &[u8],
+        visitor: &mut dyn Visitor,
+        last: bool,
+        before: u64,
+    ) -> Result<(), Stop> {
+        loop {
+            let rest = bytes.get(self.end as usize..).unwrap_or_default();
+            let Some((header, frame)) = Header::whole(rest, self.journal) else { break };
+            if header.frame != self.next_frame {
+                break;
+            }
+            let refused = |lsn, why| {
+                let (segment, offset) = (name.to_owned(), self.end);
+                Stop::Refused(Refusal { segment, offset, lsns: (lsn, None), why })
+            };
+            if header.previous != self.chain || header.first_lsn != self.next_lsn {
+                let why = format!("frame {} does not follow from what is before it", header.frame);
+                return Err(refused(self.next_lsn, why));
+            }
+            let records = records(&header, frame).map_err(|m| refused(self.next_lsn, m.0))?;
+            for (lsn, record) in (header.first_lsn..).zip(&records) {
+                visitor.record(lsn, *record).map_err(|why| refused(lsn, format!("record {lsn}: {why}")))?;
+            }
+            self.next_frame += 1;
+            self.next_lsn += records.len() as u64;
+            self.chain = chain(frame);
+            self.sealed = records.is_empty();
+            self.end += frame.len() as u64;
+            visitor.progress(before + self.end);
+        }
+        if last { self.tail(name, bytes) } else { Ok(()) }
+    }
+
+    /// Judges what is behind the last good frame.
+    fn tail(&mut self, name: &str, bytes: &[u8]) -> Result<(), Stop> {
+        let rest = bytes.get(self.end as usize..).unwrap_or_default();
+        if rest.iter().all(|b| *b == 0) {
+            return Ok(());
+        }
+        let mut later = 0;
+        for offset in (0..rest.len()).step_by(SECTOR) {
+            let Some((header, _)) = Header::whole(&rest[offset..], self.journal) else { continue };
+            if header.frame < self.next_frame {
+                continue;
+            }
+            if header.durable >= self.next_frame {
+                let why = format!(
+                    "frame {} is damaged, and frame {} says that it was synced",
+                    self.next_frame, header.frame
+                );
+                let lsns = (self.next_lsn, Some(header.first_lsn.saturating_sub(1)));
+                return Err(Stop::Refused(Refusal {
+                    segment: name.to_owned(),
+                    offset: self.end,
+                    lsns,
+                    why,
+                }));
+            }
+            later += 1;
+        }
+        self.torn = Some(Torn { segment: name.to_owned(), offset: self.end, frames: later });
+        Ok(())
+    }
+}
