@@ -82,8 +82,8 @@ pub use expr::{Columns, ExprError, Facts, Limits as ExprLimits, Number, Scope, T
 pub use learn::{
     BOOST_DEPTH_MAX, BOOST_TREES_MAX, Boost, CalibrationKind, FOREST_TREES_MAX, History,
     ISOLATION_SAMPLES_MAX, ISOLATION_TREES_MAX, ISOTONIC_FRAUDS_MIN, ISOTONIC_POINTS_MAX, IsolationForest,
-    Labels, Learner, LogisticBaseline, Matrix, Period, RandomForest, Rows, Stopping, TRAINING_ROWS_MAX,
-    Training, calibration, calibration_error, train,
+    Labels, Learner, LogisticBaseline, Matrix, Period, RandomForest, Rows, Stake, Stopping,
+    TRAINING_ROWS_MAX, Training, calibration, calibration_error, train,
 };
 pub use journal::{
     Busy, Contents, Durability, EditError, Journal, JournalSettings, ListEdit, Recovered, SEGMENT_BYTES_MAX,

@@ -255,7 +255,18 @@ fn every_learner_writes_a_model_that_loads_and_says_where_it_comes_from() {
         assert_eq!(artifact.inputs.len(), 8);
         assert_eq!(artifact.calibration.is_some(), learner != "isolation");
         assert!(!artifact.samples.is_empty());
-        assert!(!dir.path().join("m.json.partial").exists());
+        let page = std::fs::read_to_string(dir.path().join("m.html")).unwrap();
+        for markup in ["<script", "<img", "http:", "https:", "url("] {
+            assert!(!page.contains(markup), "{learner}: {markup} is in the page");
+        }
+        assert!(page.contains("<h1>Training of model m</h1>") && page.contains("Importance"), "{learner}");
+        for chart in ["Precision and recall", "ROC", "Calibration", "Payments by score"] {
+            // An isolation forest claims no probability.
+            let expected = chart != "Calibration" || learner != "isolation";
+            assert_eq!(page.contains(&format!("aria-label=\"{chart}\"")), expected, "{learner}: {chart}");
+        }
+        let left = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name());
+        assert_eq!(left.filter(|n| n.to_string_lossy().ends_with(".part")).count(), 0);
         if learner != "isolation" {
             let auc = artifact.card.metrics["later_roc_auc"];
             assert!(auc > 0.6, "{learner}: {auc}");
@@ -303,6 +314,26 @@ fn what_cannot_be_learnt_from_is_refused_and_leaves_the_old_model() {
         assert!(!done.status.success() && said.contains(expected), "{args:?}: {said}");
         assert_eq!(std::fs::read_to_string(&old).unwrap(), "the old model");
     }
+}
+
+#[test]
+fn the_report_goes_where_it_is_wanted_and_never_over_the_model() {
+    let dir = tempfile::tempdir().unwrap();
+    history(dir.path(), "3000");
+    let train = |more: &[&str]| {
+        let base =
+            ["train", "--inputs", "inputs.toml", "--learner", "isolation", "--trees", "5", "history.csv"];
+        tollgate(dir.path(), &[&base[..], more].concat())
+    };
+    let there = |name: &str| dir.path().join(name).exists();
+    assert!(train(&["--out", "a.json", "--no-html"]).status.success());
+    assert!(there("a.json") && !there("a.html"));
+    assert!(train(&["--out", "b.json", "--html", "elsewhere.html"]).status.success());
+    assert!(there("elsewhere.html") && !there("b.html"));
+    let page = std::fs::read_to_string(dir.path().join("elsewhere.html")).unwrap();
+    assert!(page.contains("No fraud is known of them") && !page.contains("aria-label=\"ROC\""));
+    let refused = train(&["--out", "c.html"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("one file") && !there("c.html"));
 }
 
 #[test]

@@ -14,12 +14,13 @@ use crate::learn::cases::{CASES_MAX, Collected, Collector, Judge, Label, Terms, 
 use crate::learn::evaluate::{DRAWS_MAX, Evaluation, FOLDS_MAX, Figures, Questions};
 use crate::learn::known::parts;
 use crate::learn::metrics::{Case, Ranking, day_of};
-use crate::model::{Artifact, score_of};
+use crate::model::Artifact;
 use crate::payment::Payment;
 use crate::pipeline::{Options, Pipeline};
-use crate::report::evaluation::{EvaluationReport, Fold, Importance, LeftOut, Scale, date};
-use crate::report::html::page;
+use crate::report::evaluation::{EvaluationReport, Fold, LeftOut, Scale, date};
+use crate::report::html;
 use crate::report::output::{Destination, Output};
+use crate::report::training::{card, importance, lowest_at, scores};
 use crate::schema::{FieldId, Kind, Schema};
 use crate::stage::Thresholds;
 use crate::time::{Span, Timestamp};
@@ -143,7 +144,7 @@ pub(super) fn run(args: Args) -> Result<u8, Error> {
     output.finish()?;
     let report = report(&args, artifact.as_ref(), &collector.finish()?, &thresholds)?;
     if let Some(path) = &args.html {
-        std::fs::write(path, page(&report)).map_err(|e| Error::io(path, e))?;
+        html::save(&report, path)?;
     }
     if args.run.json {
         print_json(&report)?;
@@ -265,14 +266,9 @@ fn report(
     for (case, outcome) in all.iter().zip(outcomes) {
         by_outcome.entry(outcome.name()).or_insert([0, 0])[usize::from(case.fraud)] += 1;
     }
-    let mut importance: Vec<Importance> = artifact
-        .iter()
-        .flat_map(|a| &a.inputs)
-        .zip(&found.importance)
-        .map(|(input, mean)| Importance { input: input.name.clone(), mean: *mean })
-        .collect();
-    importance.sort_by(|a, b| b.mean.total_cmp(&a.mean));
     Ok(EvaluationReport {
+        heading: "Evaluation",
+        note: String::new(),
         subject: match (artifact, &args.score_column) {
             (Some(artifact), _) => format!("model {}", artifact.name),
             (None, Some(column)) => format!("column {column}"),
@@ -292,7 +288,7 @@ fn report(
         evaluation,
         folds: if folds > 1 { parts(days, folds).map(fold).collect() } else { Vec::new() },
         outcomes: by_outcome,
-        importance,
+        importance: artifact.map(|a| importance(a, &found.importance)).unwrap_or_default(),
         card: artifact.map(card).unwrap_or_default(),
     })
 }
@@ -308,41 +304,20 @@ fn chosen(args: &Args, found: &Collected, days: &Range<i32>) -> Vec<Case> {
 
 /// The thresholds asked for, as the scores that cases have.
 fn wanted(args: &Args, scale: Scale, cases: &[Case], thresholds: &Thresholds) -> Vec<f64> {
-    let set = [thresholds.challenge, thresholds.review, thresholds.decline];
-    let of_pipeline = || set.into_iter().flatten().map(f64::from).collect();
     let asked: Vec<f64> = match (args.threshold.is_empty(), scale) {
         (false, _) => args.threshold.clone(),
         (true, Scale::Raw) => Vec::new(),
-        (true, Scale::Probability) => of_pipeline(),
+        (true, Scale::Probability) => scores(thresholds),
         (true, Scale::Outcome) => {
             return [Outcome::Challenge, Outcome::Review, Outcome::Decline]
                 .map(|o| pipeline_rank(o, 0))
                 .to_vec();
         }
     };
-    let lowest_at = |score: &f64| {
-        let reached = cases.iter().filter(|c| f64::from(score_of(c.probability)) >= *score);
-        reached.map(|c| c.score).min_by(f64::total_cmp)
-    };
     match scale {
-        Scale::Probability => asked.iter().filter_map(lowest_at).collect(),
+        Scale::Probability => lowest_at(cases, &asked),
         _ => asked,
     }
-}
-
-/// Where a model comes from, line by line.
-fn card(artifact: &Artifact) -> Vec<(String, String)> {
-    let card = &artifact.card;
-    let mut lines = vec![("source".to_owned(), card.source.clone())];
-    if let Some([first, last]) = &card.period {
-        lines.push(("trained on".to_owned(), format!("{first} to {last}")));
-    }
-    lines.push(("rows".to_owned(), format!("{}, {} of them fraud", card.rows, card.frauds)));
-    lines.push(("seed".to_owned(), card.seed.to_string()));
-    lines.push(("data".to_owned(), card.data_digest.clone()));
-    lines.extend(card.settings.iter().map(|(name, value)| (name.clone(), value.clone())));
-    lines.retain(|(_, value)| !value.is_empty());
-    lines
 }
 
 fn span(text: &str) -> Result<Span, String> {

@@ -6,6 +6,7 @@ mod evaluate;
 mod explain;
 mod features;
 mod import;
+mod learner;
 mod open;
 mod replay;
 mod score;

@@ -2,22 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::batch::{self, Work};
+use crate::cli::learner::{Kind, LearnerArgs};
 use crate::cli::open::{InputArgs, RulesArgs};
 use crate::cli::{exit, print, print_json};
 use crate::codec::Reader;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
-use crate::learn::{
-    Boost, CalibrationKind, History, IsolationForest, Labels, Learner, LogisticBaseline, Period,
-    RandomForest, Training, calibration_name, train,
-};
+use crate::learn::{History, Labels, Period, Training, calibration_name, train_and_keep};
 use crate::model::{Artifact, Input};
 use crate::pipeline::Pipeline;
+use crate::report::html;
 use crate::report::progress::Progress;
+use crate::report::training::training;
 use crate::schema::field;
 use crate::time::{Span, Timestamp};
 
@@ -48,9 +47,6 @@ pub(super) struct Args {
     /// The model's name [default: the file's]
     #[arg(long)]
     name: Option<String>,
-    /// What learns
-    #[arg(long, value_enum, default_value_t = Kind::Boost)]
-    learner: Kind,
     /// Learn from payments of these days (last one included) or instants (last one excluded)
     #[arg(long, value_name = "FROM..TO", value_parser = period, default_value = "..")]
     train: Period,
@@ -69,9 +65,6 @@ pub(super) struct Args {
     /// Seed of all that is drawn
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Form of the calibration [default: isotonic from 200 frauds on, else platt]
-    #[arg(long, value_enum)]
-    calibrate: Option<CalibrationKind>,
     /// Share of rows, the latest, that calibrate
     #[arg(long, value_name = "SHARE", default_value_t = 0.25)]
     later: f64,
@@ -81,61 +74,17 @@ pub(super) struct Args {
     /// Keep the model of the earlier rows, instead of learning again from all once calibrated
     #[arg(long)]
     no_refit: bool,
-    /// How many trees
-    #[arg(long, value_name = "N")]
-    trees: Option<usize>,
-    /// Questions in a row at most
-    #[arg(long, value_name = "N")]
-    depth: Option<u8>,
-    /// Boosting: share of its answer that each tree gives
-    #[arg(long, value_name = "SHARE")]
-    rate: Option<f64>,
-    /// Boosting, logistic: weight of squared leaves or weights
-    #[arg(long, value_name = "WEIGHT")]
-    l2: Option<f64>,
-    /// Boosting: least sum of second derivatives on each side of a split
-    #[arg(long, value_name = "WEIGHT")]
-    child_weight: Option<f64>,
-    /// Boosting: share of rows that each tree sees
-    #[arg(long, value_name = "SHARE")]
-    row_share: Option<f64>,
-    /// Boosting: share of inputs that each tree may ask about
-    #[arg(long, value_name = "SHARE")]
-    input_share: Option<f64>,
-    /// Boosting, forest: how much more a fraud counts than a good payment
-    #[arg(long, value_name = "WEIGHT")]
-    fraud_weight: Option<f64>,
-    /// Isolation: rows that each tree is grown from
-    #[arg(long, value_name = "N")]
-    samples: Option<usize>,
+    #[command(flatten)]
+    learner: LearnerArgs,
+    /// Write the report here: one page of HTML that needs nothing else [default: the model's place, as .html]
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write no report
+    #[arg(long, conflicts_with = "html")]
+    no_html: bool,
     /// Print the training card as JSON
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Kind {
-    /// Gradient boosting with exact splits
-    Boost,
-    /// Random forest
-    Forest,
-    /// Logistic regression
-    Logistic,
-    /// Isolation forest: no labels needed
-    Isolation,
-}
-
-impl ValueEnum for CalibrationKind {
-    fn value_variants<'a>() -> &'a [CalibrationKind] {
-        &[CalibrationKind::Isotonic, CalibrationKind::Platt]
-    }
-
-    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
-        Some(clap::builder::PossibleValue::new(match self {
-            CalibrationKind::Isotonic => "isotonic",
-            CalibrationKind::Platt => "platt",
-        }))
-    }
 }
 
 /// Reads a span of time.
@@ -165,7 +114,8 @@ fn period(text: &str) -> Result<Period, String> {
 }
 
 pub(super) fn run(args: Args) -> Result<u8, Error> {
-    let learner = learner(&args)?;
+    let learner = args.learner.learner()?;
+    let page = page(&args)?;
     let periods = periods(&args)?;
     let engine = Engine::new(args.rules.open_with_inputs(Some(&args.inputs))?);
     let pipeline = engine.pipeline();
@@ -187,13 +137,13 @@ pub(super) fn run(args: Args) -> Result<u8, Error> {
         )));
     }
 
-    let training = Training {
+    let settings = Training {
         name: name(&args),
         learner,
         seed: args.seed,
         later: args.later,
         patience: (args.patience > 0).then_some(args.patience),
-        calibration: args.calibrate,
+        calibration: args.learner.calibrate,
         refit: !args.no_refit,
     };
     let bar = ProgressBar::no_length();
@@ -202,23 +152,49 @@ pub(super) fn run(args: Args) -> Result<u8, Error> {
         bar.set_style(style);
     }
     let started = std::time::Instant::now();
-    let artifact = train(inputs(&pipeline), &rows, test.as_ref(), &training, &mut |trees| {
+    let trained = train_and_keep(inputs(&pipeline), &rows, test.as_ref(), &settings, &mut |trees| {
         bar.set_position(trees as u64);
         true
     });
     bar.finish_and_clear();
-    let artifact = artifact?;
+    let trained = trained?;
+    let artifact = &trained.artifact;
     let seconds = started.elapsed().as_secs_f64();
-    write(&artifact, &args.out)?;
+    let report = page.as_deref().map(|page| {
+        let judged = trained.judge(&rows, test.as_ref())?;
+        Ok::<_, Error>((page, training(artifact, &judged, pipeline.thresholds(), unlabelled)))
+    });
+    let report = report.transpose()?;
+    artifact.save(&args.out).map_err(|e| Error::new(e.to_string()))?;
+    if let Some((page, report)) = &report {
+        html::save(report, page)?;
+    }
     if args.json {
         print_json(&serde_json::json!({
             "name": artifact.name, "card": artifact.card, "seconds": seconds, "unlabelled": unlabelled,
             "calibration": calibration_name(artifact.calibration.as_ref()),
         }))?;
     } else {
-        print(summary(&artifact, &args.out, seconds, unlabelled))?;
+        print(summary(artifact, &args.out, seconds, unlabelled))?;
+        if let Some(page) = &page {
+            print(format!("  {:26} {}", "report", page.display()))?;
+        }
     }
     Ok(exit::OK)
+}
+
+/// Where the report goes; nowhere when none is wanted.
+fn page(args: &Args) -> Result<Option<PathBuf>, Error> {
+    if args.no_html {
+        return Ok(None);
+    }
+    let page = args.html.clone().unwrap_or_else(|| args.out.with_extension("html"));
+    if page == args.out {
+        return Err(usage(
+            "model and report can't be one file: name the model NAME.json, or give --html FILE",
+        ));
+    }
+    Ok(Some(page))
 }
 
 fn name(args: &Args) -> String {
@@ -245,7 +221,7 @@ fn periods(args: &Args) -> Result<Vec<Period>, Error> {
 
 fn labels(args: &Args, pipeline: &Pipeline) -> Result<Labels, Error> {
     let Some(name) = &args.label else {
-        return Ok(match args.learner {
+        return Ok(match args.learner.learner {
             Kind::Isolation if args.test.is_none() => Labels::Unlabelled,
             _ => Labels::Settlements(args.maturity),
         });
@@ -257,60 +233,6 @@ fn labels(args: &Args, pipeline: &Pipeline) -> Result<Labels, Error> {
     }
 }
 
-fn learner(args: &Args) -> Result<Learner, Error> {
-    let kind = args.learner;
-    let only = |given: bool, flag: &str, kinds: &[Kind]| {
-        if given && !kinds.contains(&kind) {
-            return Err(usage(format!("{flag} is no setting of this learner")));
-        }
-        Ok(())
-    };
-    let trees = [Kind::Boost, Kind::Forest, Kind::Isolation];
-    only(args.trees.is_some(), "--trees", &trees)?;
-    only(args.depth.is_some(), "--depth", &[Kind::Boost, Kind::Forest])?;
-    only(args.rate.is_some(), "--rate", &[Kind::Boost])?;
-    only(args.l2.is_some(), "--l2", &[Kind::Boost, Kind::Logistic])?;
-    only(args.child_weight.is_some(), "--child-weight", &[Kind::Boost])?;
-    only(args.row_share.is_some(), "--row-share", &[Kind::Boost])?;
-    only(args.input_share.is_some(), "--input-share", &[Kind::Boost])?;
-    only(args.fraud_weight.is_some(), "--fraud-weight", &[Kind::Boost, Kind::Forest])?;
-    only(args.samples.is_some(), "--samples", &[Kind::Isolation])?;
-    only(args.calibrate.is_some(), "--calibrate", &[Kind::Boost, Kind::Forest, Kind::Logistic])?;
-    Ok(match kind {
-        Kind::Boost => {
-            let d = Boost::default();
-            Learner::Boost(Boost {
-                trees: args.trees.unwrap_or(d.trees),
-                depth: args.depth.unwrap_or(d.depth),
-                rate: args.rate.unwrap_or(d.rate),
-                l2: args.l2.unwrap_or(d.l2),
-                child_weight_min: args.child_weight.unwrap_or(d.child_weight_min),
-                rows: args.row_share.unwrap_or(d.rows),
-                inputs: args.input_share.unwrap_or(d.inputs),
-                fraud_weight: args.fraud_weight.unwrap_or(d.fraud_weight),
-                ..d
-            })
-        }
-        Kind::Forest => {
-            let d = RandomForest::default();
-            Learner::Forest(RandomForest {
-                trees: args.trees.unwrap_or(d.trees),
-                depth: args.depth.unwrap_or(d.depth),
-                fraud_weight: args.fraud_weight.unwrap_or(d.fraud_weight),
-                ..d
-            })
-        }
-        Kind::Logistic => Learner::Logistic(LogisticBaseline { l2: args.l2.unwrap_or(1.0) }),
-        Kind::Isolation => {
-            let d = IsolationForest::default();
-            Learner::Isolation(IsolationForest {
-                trees: args.trees.unwrap_or(d.trees),
-                samples: args.samples.unwrap_or(d.samples),
-            })
-        }
-    })
-}
-
 fn inputs(pipeline: &Pipeline) -> Vec<Input> {
     let named = pipeline.inputs().iter().zip(pipeline.input_reasons());
     named
@@ -320,20 +242,6 @@ fn inputs(pipeline: &Pipeline) -> Vec<Input> {
             reason: reason.clone(),
         })
         .collect()
-}
-
-/// Writes beside the file and renames: whoever reads it sees the old model or the new one, whole.
-fn write(artifact: &Artifact, path: &Path) -> Result<(), Error> {
-    let text = serde_json::to_string(artifact).map_err(|e| Error::new(e.to_string()))?;
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".partial");
-    let beside = PathBuf::from(beside);
-    let done = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
-    done.map_err(|e| {
-        // What is half there helps nobody; that it can't be removed changes nothing.
-        let _ = std::fs::remove_file(&beside);
-        Error::io(path, e)
-    })
 }
 
 fn summary(artifact: &Artifact, path: &Path, seconds: f64, unlabelled: u64) -> String {

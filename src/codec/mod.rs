@@ -23,6 +23,7 @@ mod row;
 mod sheet;
 mod table;
 mod text_out;
+pub(crate) mod whole;
 
 use std::collections::BTreeMap;
 use std::fmt;

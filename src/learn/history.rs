@@ -7,6 +7,7 @@ use crate::batch::{Scored, Sink};
 use crate::codec::Reject;
 use crate::error::Error;
 use crate::expr::Facts;
+use crate::money::Money;
 use crate::payment::Payment;
 use crate::pipeline::Pipeline;
 use crate::schema::{FieldId, Kind, field};
@@ -55,13 +56,28 @@ impl Period {
     }
 }
 
+/// What a row's payment put at stake, for the money curve and Card Precision of a report.
+///
+/// ```
+/// let stake = tollgate::Stake { card: None, amount: None };
+/// assert_eq!(stake, tollgate::Stake::default()); // not known
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stake {
+    /// What stands for the card.
+    pub card: Option<u128>,
+    /// What was to be paid.
+    pub amount: Option<Money>,
+}
+
 /// Rows to learn from, in order of time.
 ///
 /// ```
 /// use tollgate::{Matrix, Rows, Timestamp};
 /// let mut matrix = Matrix::new(1)?;
 /// matrix.push(&[1.0])?;
-/// let rows = Rows { matrix, labels: vec![true], at: vec![Timestamp::parse("2026-11-23").unwrap()] };
+/// let at = vec![Timestamp::parse("2026-11-23").unwrap()];
+/// let rows = Rows { matrix, labels: vec![true], at, stakes: Vec::new() };
 /// assert_eq!(rows.frauds(), 1);
 /// # Ok::<(), tollgate::Error>(())
 /// ```
@@ -73,6 +89,8 @@ pub struct Rows {
     pub labels: Vec<bool>,
     /// When each was attempted.
     pub at: Vec<Timestamp>,
+    /// What each put at stake; may be left empty, nothing is learnt from it.
+    pub stakes: Vec<Stake>,
 }
 
 impl Rows {
@@ -82,6 +100,7 @@ impl Rows {
             matrix: self.matrix.slice(from, to),
             labels: self.labels[from..to].to_vec(),
             at: self.at[from..to].to_vec(),
+            stakes: self.stakes.get(from..to).unwrap_or_default().to_vec(),
         }
     }
 
@@ -139,7 +158,8 @@ impl History {
                 )));
             }
         }
-        let rows = Rows { matrix: Matrix::new(width)?, labels: Vec::new(), at: Vec::new() };
+        let rows =
+            Rows { matrix: Matrix::new(width)?, labels: Vec::new(), at: Vec::new(), stakes: Vec::new() };
         Ok(History {
             pipeline,
             labels,
@@ -173,11 +193,12 @@ impl History {
             }
             // Late payments came after younger ones: a stable sort puts them where their time is.
             order.sort_by_key(|row| rows.at[*row]);
-            let mut sorted = Rows { matrix: rows.matrix.slice(0, 0), labels: Vec::new(), at: Vec::new() };
+            let mut sorted = rows.slice(0, 0);
             for row in order {
                 sorted.matrix.push(rows.matrix.row(row))?;
                 sorted.labels.push(rows.labels[row]);
                 sorted.at.push(rows.at[row]);
+                sorted.stakes.push(rows.stakes[row]);
             }
             periods.push(sorted);
         }
@@ -256,6 +277,8 @@ impl Sink for History {
             rows.matrix.push(&self.row)?;
             rows.labels.push(label);
             rows.at.push(at);
+            let card = payment.entity_key(self.pipeline.schema(), field::CARD);
+            rows.stakes.push(Stake { card, amount: payment.amount() });
         }
         Ok(())
     }

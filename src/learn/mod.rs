@@ -13,6 +13,7 @@ mod forest;
 mod history;
 pub mod import;
 mod isolation;
+mod judged;
 pub(crate) mod known;
 mod logistic;
 mod matrix;
@@ -25,9 +26,10 @@ pub use calibrate::{
     CalibrationKind, ISOTONIC_FRAUDS_MIN, ISOTONIC_POINTS_MAX, calibration, calibration_error,
 };
 pub use forest::{FOREST_TREES_MAX, RandomForest};
-pub use history::{History, Labels, Period, Rows};
+pub use history::{History, Labels, Period, Rows, Stake};
 pub use isolation::{ISOLATION_SAMPLES_MAX, ISOLATION_TREES_MAX, IsolationForest};
+pub(crate) use judged::{Judged, Told};
 pub use logistic::LogisticBaseline;
 pub use matrix::{Matrix, TRAINING_ROWS_MAX};
-pub(crate) use train::calibration_name;
 pub use train::{Learner, Training, train};
+pub(crate) use train::{calibration_name, train_and_keep};

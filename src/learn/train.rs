@@ -10,6 +10,7 @@ use super::calibrate::{CalibrationKind, calibration, calibration_error};
 use super::forest::RandomForest;
 use super::history::Rows;
 use super::isolation::IsolationForest;
+use super::judged::Trained;
 use super::logistic::LogisticBaseline;
 use super::matrix::{Matrix, check_labels};
 use super::metrics::Ranking;
@@ -105,7 +106,7 @@ pub struct Training {
 /// let mut matrix = Matrix::new(1)?;
 /// (0..50).try_for_each(|i| matrix.push(&[i as f32]))?;
 /// let at = vec![Timestamp::parse("2026-11-23").unwrap(); 50];
-/// let rows = Rows { matrix, labels: vec![false; 50], at };
+/// let rows = Rows { matrix, labels: vec![false; 50], at, stakes: Vec::new() };
 /// let input = Input { name: "n".into(), expression: "count(card, 1h)".into(), reason: String::new() };
 /// let artifact = train(vec![input], &rows, None, &training, &mut |_| true)?;
 /// assert_eq!((artifact.name.as_str(), artifact.card.rows), ("strange", 50));
@@ -119,6 +120,17 @@ pub fn train(
     training: &Training,
     progress: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Artifact, Error> {
+    train_and_keep(inputs, rows, test, training, progress).map(|trained| trained.artifact)
+}
+
+/// [`train`], with what is left to judge it by.
+pub(crate) fn train_and_keep(
+    inputs: Vec<Input>,
+    rows: &Rows,
+    test: Option<&Rows>,
+    training: &Training,
+    progress: &mut dyn FnMut(usize) -> bool,
+) -> Result<Trained, Error> {
     if !(training.later > 0.0 && training.later < 1.0) {
         let found = training.later;
         return Err(Error::new(format!("the later share is above 0 and below 1, and not {found}")));
@@ -132,11 +144,12 @@ pub fn train(
         card: card(rows, training),
         samples: Vec::new(),
     };
+    let mut later = None;
     if let Learner::Isolation(forest) = &training.learner {
         artifact.form = Form::Trees(forest.fit(&rows.matrix, training.seed)?);
     } else {
         check_labels(&rows.matrix, &rows.labels)?;
-        learn_and_calibrate(&mut artifact, rows, training, progress)?;
+        later = Some(learn_and_calibrate(&mut artifact, rows, training, progress)?);
     }
     if let Form::Trees(trees) = &artifact.form {
         artifact.card.settings.insert("trees grown".into(), trees.trees.len().to_string());
@@ -154,15 +167,16 @@ pub fn train(
     if let Some(test) = test {
         measure(&mut artifact, test)?;
     }
-    Ok(artifact)
+    Ok(Trained { artifact, later })
 }
 
+/// Where the later rows begin, and their margins by the model that had not seen them.
 fn learn_and_calibrate(
     artifact: &mut Artifact,
     rows: &Rows,
     training: &Training,
     progress: &mut dyn FnMut(usize) -> bool,
-) -> Result<(), Error> {
+) -> Result<(usize, Vec<f64>), Error> {
     let all = rows.matrix.rows();
     let cut = cut(rows, training.later)?;
     let (early, later) = (rows.slice(0, cut), rows.slice(cut, all));
@@ -183,9 +197,10 @@ fn learn_and_calibrate(
         if let (Learner::Boost(boost), Form::Trees(trees)) = (&mut learner, &artifact.form) {
             boost.trees = trees.trees.len();
         }
+        drop((early, later));
         artifact.form = fit(&learner, rows, training.seed, None, progress)?;
     }
-    Ok(())
+    Ok((cut, margins))
 }
 
 /// Where the later rows begin: never between two of the same instant.

@@ -1,8 +1,8 @@
 //! What lies in `models/NAME.json`?
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use super::forest::Forest;
 use super::logistic::Logistic;
 use super::tree::Trees;
 use super::{MODEL_INPUTS_MAX, Model, ModelError};
+use crate::codec::whole;
 
 /// The layout that is written and read.
 const FORMAT: u32 = 1;
@@ -194,15 +195,7 @@ impl Artifact {
     pub fn save(&self, path: &Path) -> Result<(), ModelError> {
         let wrong = |what: String| ModelError::new(format!("{}: {what}", path.display()));
         let json = serde_json::to_vec(self).map_err(|e| wrong(e.to_string()))?;
-        let beside = path.with_extension(format!("{}.part", std::process::id()));
-        let written = File::create(&beside)
-            .and_then(|mut file| file.write_all(&json).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&beside, path));
-        written.map_err(|e| {
-            // The half file is of no use to anyone; that it can't be removed says nothing new.
-            let _ = fs::remove_file(&beside);
-            wrong(e.to_string())
-        })
+        whole::write(path, &json).map_err(|e| wrong(e.to_string()))
     }
 
     /// The model itself, checked: shape, numbers, sample rows.

@@ -16,8 +16,14 @@ use super::summary::group;
 /// What an evaluation is shown with.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct EvaluationReport {
+    /// What was done: a page's heading.
+    #[serde(skip)]
+    pub(crate) heading: &'static str,
     /// Who gave the scores: a model's name, a column, the pipeline.
     pub(crate) subject: String,
+    /// What has to be known about the payments measured.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) note: String,
     /// What scores are numbers of.
     pub(crate) scale: Scale,
     /// First and last day tested.

@@ -5,3 +5,4 @@ pub(crate) mod html;
 pub(crate) mod output;
 pub(crate) mod progress;
 pub(crate) mod summary;
+pub(crate) mod training;

@@ -6,8 +6,11 @@
 mod chart;
 
 use std::fmt::Write;
+use std::path::Path;
 
+use crate::codec::whole;
 use crate::decision::Outcome;
+use crate::error::Error;
 use crate::money::Currency;
 
 use self::chart::{Chart, Line};
@@ -16,7 +19,7 @@ use super::summary::group;
 
 /// Inputs that the page shows.
 const IMPORTANCE_SHOWN: usize = 30;
-/// Currencies that have a curve each.
+/// Currencies that are shown, those with most at stake.
 const CURRENCIES_SHOWN: usize = 4;
 
 const STYLE: &str = "\
@@ -64,27 +67,45 @@ fn table(heading: &str, columns: &[&str], rows: &[Vec<String>]) -> String {
     html + "</tbody></table></div>"
 }
 
+/// How many payments are not measured, by the reason.
+fn left_out(report: &EvaluationReport) -> String {
+    let counts = &report.left_out;
+    let reasons = [
+        (counts.known_cards, "of cards known to be compromised"),
+        (counts.unlabelled, "without a label"),
+        (counts.immature, "too young"),
+    ];
+    let told = reasons.into_iter().filter(|(count, _)| *count > 0);
+    let told: Vec<String> = told.map(|(count, why)| format!("{} {why}", group(count))).collect();
+    if told.is_empty() { String::new() } else { format!("Left out: {}.", told.join(", ")) }
+}
+
+/// Writes the report as one page of HTML; an interrupt leaves the old page or the new one.
+pub(crate) fn save(report: &EvaluationReport, path: &Path) -> Result<(), Error> {
+    whole::write(path, page(report).as_bytes()).map_err(|e| Error::io(path, e))
+}
+
 /// The report as one page of HTML.
-pub(crate) fn page(report: &EvaluationReport) -> String {
+fn page(report: &EvaluationReport) -> String {
     let figures = &report.evaluation.figures;
     let subject = escape(&report.subject);
-    let left_out = &report.left_out;
+    let heading = report.heading;
     let mut html = format!(
         "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <title>Evaluation of {subject}</title><style>{STYLE}</style></head><body><main><h1>Evaluation of {subject}</h1>\
-         <p>{} payments, {} of them fraud, on {} days from {} to {}. Left out: {} of cards known to be compromised, \
-         {} without a label, {} too young.</p>",
+         <title>{heading} of {subject}</title><style>{STYLE}</style></head><body><main><h1>{heading} of {subject}</h1>\
+         <p>{} payments, {} of them fraud, on {} days from {} to {}. {}</p>\
+         <p>{}</p>",
         group(figures.payments),
         group(figures.frauds),
         figures.days,
         escape(&report.days[0]),
         escape(&report.days[1]),
-        group(left_out.known_cards),
-        group(left_out.unlabelled),
-        group(left_out.immature)
+        left_out(report),
+        escape(&report.note)
     );
-    let named = report.named(figures).into_iter().map(|(name, found)| {
+    let told = report.named(figures).into_iter().filter(|_| figures.frauds > 0);
+    let named = told.map(|(name, found)| {
         let interval = found.interval.map_or(String::new(), |i| format!("{:.4} to {:.4}", i.low, i.high));
         vec![name, figure(found.value), interval]
     });
@@ -95,6 +116,12 @@ pub(crate) fn page(report: &EvaluationReport) -> String {
     }
     html += "</div><p>Solid: what was found, good payments or money hurt. Dashed: frauds or money saved, \
              where a chart has both. Dotted: what chance or true probabilities would give.</p>";
+    if let Some(more) = report.currencies().len().checked_sub(CURRENCIES_SHOWN).filter(|more| *more > 0) {
+        let _ = write!(
+            html,
+            "<p>Of money, the {CURRENCIES_SHOWN} currencies with most at stake; {more} more were paid in.</p>"
+        );
+    }
     html += &tables(report);
     html + "</main></body></html>\n"
 }
@@ -112,18 +139,20 @@ fn charts(report: &EvaluationReport) -> Vec<Chart> {
     };
     let even = || line("even", vec![[0.0, 0.0], [1.0, 1.0]]);
     let share = found.figures.frauds as f64 / found.figures.payments.max(1) as f64;
-    let mut charts = vec![
-        unit(
+    let mut charts = Vec::new();
+    // Without frauds there is nothing to rank.
+    if found.figures.frauds > 0 {
+        charts.push(unit(
             "Precision and recall",
             axes("recall", "precision"),
             vec![line("one", found.precision_recall.clone()), line("even", vec![[0.0, share], [1.0, share]])],
-        ),
-        unit(
+        ));
+        charts.push(unit(
             "ROC",
             axes("share of good payments hurt", "recall"),
             vec![line("one", found.roc.clone()), even()],
-        ),
-    ];
+        ));
+    }
     if let Some(calibration) = &found.calibration {
         // Frauds are rare, so the bands lie decades apart: as logarithms both ends can be read.
         let log = |p: f64| p.max(1e-4).log10();
@@ -152,7 +181,8 @@ fn charts(report: &EvaluationReport) -> Vec<Chart> {
         to: [histogram.edges.last().copied().unwrap_or(1.0), (highest as f64 + 1.0).log10().ceil()],
         lines: vec![line("one", log(&histogram.good)), line("two", log(&histogram.frauds))],
     });
-    for code in report.currencies().into_iter().take(CURRENCIES_SHOWN) {
+    let currencies = report.currencies().into_iter().filter(|_| found.figures.frauds > 0);
+    for code in currencies.take(CURRENCIES_SHOWN) {
         let Some(points) = found.money.get(code) else { continue };
         let unit = 10f64.powi(Currency::parse(code).map_or(0, Currency::exponent) as i32);
         let of = |minor: i128| minor as f64 / unit;
@@ -172,7 +202,7 @@ fn charts(report: &EvaluationReport) -> Vec<Chart> {
 fn tables(report: &EvaluationReport) -> String {
     let thresholds = report.evaluation.thresholds.iter().map(|row| {
         let c = &row.confusion;
-        let shown = report.currencies().into_iter().filter_map(|code| {
+        let shown = report.currencies().into_iter().take(CURRENCIES_SHOWN).filter_map(|code| {
             let at = row.money.get(code)?;
             Some(format!("{} / {}", money(at.saved, code), money(at.hurt, code)))
         });
