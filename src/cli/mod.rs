@@ -10,6 +10,7 @@ mod open;
 mod replay;
 mod score;
 mod simulate;
+mod snapshot;
 mod test;
 mod train;
 mod verify;
@@ -67,6 +68,7 @@ enum Command {
     Simulate(simulate::Args),
     Verify(verify::Args),
     Replay(replay::Args),
+    Snapshot(snapshot::Args),
     Completions(completions::Args),
 }
 
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Snapshot(args) => snapshot::run(args),
         Command::Completions(args) => completions::run(&args),
     };
     match done {
