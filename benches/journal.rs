@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use tollgate::{Durability, Engine, Journal, JournalSettings, Payment, Pipeline, Simulator, SimulatorSettings};
+use tollgate::{
+    Durability, Engine, Journal, JournalSettings, Payment, Pipeline, Simulator, SimulatorSettings,
+};
 
 const PAYMENTS: u64 = 20_000;
 
@@ -102,7 +104,7 @@ fn opening(c: &mut Criterion) {
             std::thread::sleep(Duration::from_micros(200));
         }
     }
-    filled.close();
+    filled.close().expect("a disk that works");
     let mut group = c.benchmark_group("a start");
     group.sample_size(10);
     group.bench_function("200,000 payments brought back", |b| {

@@ -248,6 +248,11 @@ impl Engine {
         self.state.load().velocity.known_since()
     }
 
+    /// What it remembers, for a snapshot.
+    pub(crate) fn velocity(&self) -> Arc<Velocity> {
+        self.state.load().velocity.clone()
+    }
+
     /// Forgets everything; what was before `known_since` is then unknown, and nothing is when it is `None`.
     pub(crate) fn forget(&self, known_since: Option<Timestamp>) {
         let pipeline = self.pipeline();

@@ -47,8 +47,8 @@ mod describe;
 mod engine;
 mod error;
 mod expr;
-pub mod learn;
 mod journal;
+pub mod learn;
 mod list;
 mod model;
 mod money;
@@ -79,15 +79,15 @@ pub use describe::{ChallengerAnswer, Description, Explanation, Reason, Truth};
 pub use engine::{Engine, Event};
 pub use error::{Diagnostic, Error, ErrorKind};
 pub use expr::{Columns, ExprError, Facts, Limits as ExprLimits, Number, Scope, Test};
+pub use journal::{
+    Busy, Contents, Durability, EditError, Journal, JournalSettings, ListEdit, Recovered, SEGMENT_BYTES_MAX,
+    SEGMENT_BYTES_MIN, Ticket,
+};
 pub use learn::{
     BOOST_DEPTH_MAX, BOOST_TREES_MAX, Boost, CalibrationKind, FOREST_TREES_MAX, History,
     ISOLATION_SAMPLES_MAX, ISOLATION_TREES_MAX, ISOTONIC_FRAUDS_MIN, ISOTONIC_POINTS_MAX, IsolationForest,
     Labels, Learner, LogisticBaseline, Matrix, Period, RandomForest, Rows, Stake, Stopping,
     TRAINING_ROWS_MAX, Training, calibration, calibration_error, train,
-};
-pub use journal::{
-    Busy, Contents, Durability, EditError, Journal, JournalSettings, ListEdit, Recovered, SEGMENT_BYTES_MAX,
-    SEGMENT_BYTES_MIN, Ticket,
 };
 pub use list::{LIST_ITEMS_MAX, LIST_VALUE_BYTES_MAX, LISTS_MAX, List, ListError, ListItem, ListKind, Lists};
 pub use model::{

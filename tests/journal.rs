@@ -95,7 +95,15 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
     }
     let tollgate = |args: &[&str]| {
         let mut command = assert_cmd::Command::cargo_bin("tollgate").unwrap();
-        command.args(args).arg(dir.path()).current_dir(dir.path()).assert().success().get_output().stdout.clone()
+        command
+            .args(args)
+            .arg(dir.path())
+            .current_dir(dir.path())
+            .assert()
+            .success()
+            .get_output()
+            .stdout
+            .clone()
     };
     let replayed: serde_json::Value = serde_json::from_slice(&tollgate(&["replay", "--json"])).unwrap();
     assert_eq!(replayed["different"], 0);
@@ -115,7 +123,7 @@ fn damage_is_named_and_a_torn_tail_is_not_damage() {
         last = Some(ticket);
     }
     last.unwrap().wait().unwrap();
-    journal.close();
+    journal.close().unwrap();
     let path = dir.path().join("00000001.log");
     let good = std::fs::read(&path).unwrap();
     let run = |command: &str| {
@@ -169,7 +177,7 @@ fn no_card_number_reaches_the_journal() {
         payment.set(&schema, id, value).unwrap();
         journal.score(&payment).unwrap().1.wait().unwrap();
     }
-    journal.close();
+    journal.close().unwrap();
     for entry in std::fs::read_dir(dir.path()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         assert!(memchr::memmem::find(&bytes, pan.as_bytes()).is_none());

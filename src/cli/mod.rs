@@ -13,6 +13,7 @@ mod score;
 #[cfg(feature = "serve")]
 mod serve;
 mod simulate;
+mod snapshot;
 mod test;
 mod train;
 mod verify;
@@ -72,6 +73,7 @@ enum Command {
     Simulate(simulate::Args),
     Verify(verify::Args),
     Replay(replay::Args),
+    Snapshot(snapshot::Args),
     Completions(completions::Args),
 }
 
@@ -93,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Snapshot(args) => snapshot::run(args),
         Command::Completions(args) => completions::run(&args),
     };
     match done {

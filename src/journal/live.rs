@@ -21,8 +21,9 @@ use super::log::{Busy, Log};
 use super::past::{Contents, Edits, Past, Remember, apply};
 use super::payment::put_payment;
 use super::record::{ListEdit, PipelineChange, Record};
-use super::scan::{Stop, scan};
+use super::scan::{Scan, Stop, reaches, scan, scan_from};
 use super::segment::{SegmentHeader, name, numbers};
+use super::snapshot::{self, Head, Snapshot};
 use super::ticket::{Durability, Ticket};
 use super::verdict::put_decision;
 use super::writer::Writer;
@@ -43,7 +44,7 @@ const DECISION_BYTES: usize = 8 << 10;
 /// payment.set(engine.pipeline().schema(), field::ID, Value::Token("p1")).unwrap();
 /// let (decision, ticket) = journal.score(&payment).unwrap();
 /// ticket.wait().unwrap(); // now the answer may be sent
-/// journal.close();
+/// journal.close()?;
 /// // The next start knows what this one knew.
 /// let engine = Arc::new(Engine::new(Pipeline::shipped()?));
 /// let (_, recovered) = Journal::open(&dir, &JournalSettings::default(), engine)?;
@@ -59,6 +60,11 @@ pub struct Journal {
     durability: Durability,
     /// What list edits came to, for the pipelines to come.
     edits: Mutex<Edits>,
+    /// The pipeline's last record.
+    change: Mutex<Option<PipelineChange>>,
+    /// What the journal held at the start.
+    before: Contents,
+    disk: Arc<dyn Disk>,
     _lock: Lock,
 }
 
@@ -77,6 +83,10 @@ pub struct Recovered {
     pub shut_down: bool,
     /// Edits of lists that the pipeline does not have (any more).
     pub orphaned_edits: u64,
+    /// The record up to which a snapshot knew everything; `None` when the journal was read from its beginning.
+    pub snapshot: Option<u64>,
+    /// Snapshots that were of no use, and why.
+    pub passed_over: Vec<String>,
     /// How long it took.
     pub took: Duration,
 }
@@ -167,7 +177,8 @@ impl Journal {
         let dir = dir.as_ref();
         std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
         let lock = Lock::take(dir).map_err(|e| Error::io(dir, e))?.ok_or_else(|| {
-            Error::new("another process writes this journal; stop it first, or choose another directory").at(dir)
+            Error::new("another process writes this journal; stop it first, or choose another directory")
+                .at(dir)
         })?;
         Journal::open_on(dir, Arc::new(Directory::new(dir)), lock, settings, engine)
     }
@@ -187,13 +198,11 @@ impl Journal {
             return Err(Error::new(why).at(dir));
         }
         let known_since = engine.known_since();
-        let mut past = Past::new(&engine, Remember);
-        let found = scan(&*disk, &mut past).map_err(|stop| stopped(dir, stop))?;
-        let (past, _) = past.finish();
+        let Back { past, found, snapshot, passed_over } = Back::of(dir, &*disk, &engine)?;
         let segment = settings.segment_bytes.clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX) / 512 * 512;
         let writer = match &found {
-            Some(scan) => Writer::resume(disk, scan, segment),
-            None => Writer::begin(disk, rand::random::<u64>(), own, segment),
+            Some(scan) => Writer::resume(disk.clone(), scan, segment),
+            None => Writer::begin(disk.clone(), rand::random::<u64>(), own, segment),
         };
         let writer = writer.map_err(|e| Error::io(dir, e))?;
         let recovered = Recovered {
@@ -201,15 +210,20 @@ impl Journal {
             torn: found.as_ref().and_then(|scan| scan.torn.as_ref()).map(ToString::to_string),
             shut_down: past.shut_down || found.is_none(),
             orphaned_edits: past.orphaned,
+            snapshot,
+            passed_over,
             took: started.elapsed(),
         };
-        let Past { change: last, edits, .. } = past;
+        let Past { change: last, edits, contents, .. } = past;
         let log = Log::start(writer, Writer::record_max(segment)).map_err(|e| Error::io(dir, e))?;
         let journal = Journal {
             log,
             turn: ShardedLock::new(()),
             durability: settings.durability,
             edits: Mutex::new(edits),
+            change: Mutex::new(last.clone()),
+            before: contents,
+            disk,
             _lock: lock,
             engine,
         };
@@ -219,7 +233,8 @@ impl Journal {
         let change = PipelineChange::new(pipeline.digest(), pipeline.schema(), fresh);
         if last.is_none_or(|last| (last.digest, &last.fields) != (change.digest, &change.fields)) {
             let failed = |e: Busy| Error::new(e.to_string()).at(dir);
-            journal.put(Record::Pipeline(change)).until(Durability::Sync).wait().map_err(failed)?;
+            let ticket = journal.change(change).until(Durability::Sync);
+            ticket.wait().map_err(failed)?;
         }
         Ok((journal, recovered))
     }
@@ -271,8 +286,7 @@ impl Journal {
         let mut bytes = Vec::new();
         put_payment(&mut bytes, self.engine.pipeline().schema(), payment);
         self.log.admit(bytes.len() + 1)?;
-        let pending =
-            Pending::new(&self.log, Record::Settled { payment: &bytes, status: settlement.status });
+        let pending = Pending::new(&self.log, Record::Settled { payment: &bytes, status: settlement.status });
         let (known, lsn) = self.engine.settle_drawing(payment, settlement, || pending.draw());
         drop(pending);
         Ok((known, self.ticket(lsn)))
@@ -305,13 +319,15 @@ impl Journal {
         self.log.admit(0).map_err(|e| Error::new(e.to_string()))?;
         let old = self.engine.pipeline();
         if old.schema().seed() != pipeline.schema().seed() {
-            return Err(Error::new("the new pipeline has another seed than the journal's").of(ErrorKind::Rules));
+            return Err(
+                Error::new("the new pipeline has another seed than the journal's").of(ErrorKind::Rules)
+            );
         }
         self.edits.lock().apply(pipeline.lists());
         let fresh = (!old.same_memory(&pipeline)).then(|| self.engine.now());
         let change = PipelineChange::new(pipeline.digest(), pipeline.schema(), fresh);
         self.engine.replace(pipeline);
-        Ok((old, self.put(Record::Pipeline(change))))
+        Ok((old, self.change(change)))
     }
 
     /// What the disk said when room for later was asked of it: the current segment still takes records, so
@@ -320,13 +336,34 @@ impl Journal {
         self.log.reserve_failure()
     }
 
-    /// Records that the program ends, syncs and seals. Dropping the journal does the same without the record.
-    pub fn close(self) {
+    /// Records that the program ends, syncs, seals and writes a snapshot, so that the next start reads little.
+    /// Dropping the journal syncs and seals, and no more.
+    ///
+    /// # Errors
+    /// When no snapshot could be written; the journal itself is whole.
+    pub fn close(self) -> Result<(), Error> {
+        let _turn = self.turn_alone();
         if self.log.admit(0).is_ok() {
-            let _turn = self.turn_alone();
             let _ = self.put(Record::Shutdown);
         }
         self.log.close();
+        let change = self.change.lock().clone();
+        let (Some(position), Some(change)) = (self.log.end(), change) else { return Ok(()) };
+        let head = Head {
+            position,
+            known_since: self.engine.known_since(),
+            contents: self.before.and(self.log.kinds()),
+            change,
+            edits: self.edits.lock().clone(),
+            shut_down: true,
+        };
+        snapshot::save(&*self.disk, &self.engine, &head)
+            .map_err(|e| Error::new(format!("no snapshot was written: {e}")))
+    }
+
+    fn change(&self, change: PipelineChange) -> Ticket {
+        *self.change.lock() = Some(change.clone());
+        self.put(Record::Pipeline(change))
     }
 
     fn put(&self, record: Record<'_>) -> Ticket {
@@ -350,6 +387,75 @@ impl Journal {
     }
 }
 
+/// An engine's past, brought back.
+struct Back<'a> {
+    past: Past<'a, Remember>,
+    found: Option<Scan>,
+    snapshot: Option<u64>,
+    passed_over: Vec<String>,
+}
+
+impl Back<'_> {
+    /// From the newest snapshot that is of use and what came after it, else from the beginning.
+    fn of<'a>(dir: &Path, disk: &dyn Disk, engine: &'a Engine) -> Result<Back<'a>, Error> {
+        let known_since = engine.known_since();
+        let digest = engine.pipeline().digest();
+        let mut passed_over = Vec::new();
+        for name in snapshot::names(&disk.list().map_err(|e| Error::io(dir, e))?) {
+            let restored = Snapshot::load(disk, &name, digest).and_then(|snapshot| {
+                if !reaches(disk, &snapshot.head.position) {
+                    return Err("the journal does not reach as far, or is damaged before".to_owned());
+                }
+                snapshot.restore(engine).map(|()| snapshot)
+            });
+            match restored {
+                Ok(snapshot) => {
+                    let mut past = Past::after(engine, Remember, &snapshot.head);
+                    let position = &snapshot.head.position;
+                    let found = scan_from(disk, Some(position), &mut past);
+                    let found = found.map_err(|stop| stopped(dir, stop))?;
+                    let (past, _) = past.finish();
+                    return Ok(Back { past, found, snapshot: Some(position.next_lsn - 1), passed_over });
+                }
+                Err(why) => {
+                    engine.forget(known_since);
+                    passed_over.push(format!("{name}: {why}"));
+                }
+            }
+        }
+        let mut past = Past::new(engine, Remember);
+        let found = scan(disk, &mut past).map_err(|stop| stopped(dir, stop))?;
+        Ok(Back { past: past.finish().0, found, snapshot: None, passed_over })
+    }
+}
+
+/// Brings a new engine up to where a journal is and writes a snapshot, beside the program that writes the
+/// journal; gives the record up to which it knows everything.
+///
+/// # Errors
+/// When the journal is damaged, there is none, or the disk fails.
+pub(crate) fn snapshot(dir: &Path, engine: &Engine) -> Result<u64, Error> {
+    let disk = Directory::new(dir);
+    let Back { past, found, .. } = Back::of(dir, &disk, engine)?;
+    let (Some(scan), Some(change)) = (found, past.change) else {
+        return Err(Error::new("no journal is here: it has no file 00000001.log, or nothing in it").at(dir));
+    };
+    if change.digest != engine.pipeline().digest() {
+        let why = format!("the journal's pipeline is {}, and these rules are another", change.digest);
+        return Err(Error::new(why).at(dir).of(ErrorKind::Rules));
+    }
+    let head = Head {
+        position: scan.position(),
+        known_since: engine.known_since(),
+        contents: past.contents,
+        change,
+        edits: past.edits,
+        shut_down: past.shut_down,
+    };
+    snapshot::save(&disk, engine, &head).map_err(|e| Error::io(dir, e))?;
+    Ok(scan.next_lsn - 1)
+}
+
 fn seed(dir: &Path, disk: &dyn Disk) -> Result<Option<u64>, Error> {
     let names = match disk.list() {
         Ok(names) => names,
@@ -358,7 +464,8 @@ fn seed(dir: &Path, disk: &dyn Disk) -> Result<Option<u64>, Error> {
     };
     let Some(number) = numbers(&names).first().copied() else { return Ok(None) };
     let at = dir.join(name(number));
-    let bytes = disk.open(&name(number), false).and_then(|file| file.read()).map_err(|e| Error::io(&at, e))?;
+    let bytes =
+        disk.open(&name(number), false).and_then(|file| file.read()).map_err(|e| Error::io(&at, e))?;
     let header = SegmentHeader::read(&bytes);
     header.map(|h| Some(h.seed)).map_err(|why| Error::new(why).at(at).of(ErrorKind::Damaged))
 }

@@ -85,7 +85,7 @@ fn many_threads_decide_as_one_does_in_the_journals_order() {
         });
         live.sort_unstable_by_key(|(lsn, ..)| *lsn);
         assert!(live.windows(2).all(|w| w[0].0 < w[1].0), "numbers are given once");
-        journal.close();
+        journal.close().unwrap();
         let replayed = replay(dir.path(), &engine(), &|_, _| ()).unwrap();
         assert_eq!((replayed.same, replayed.different), (12_000, 0), "{:?}", replayed.differences);
         assert!(replayed.contents.list_edits > 100 && replayed.contents.settlements > 1_000);
@@ -108,17 +108,115 @@ fn after_a_restart_the_windows_are_what_they_were() {
         let again = engine();
         let (journal, recovered) = open(dir.path(), &again);
         assert!(recovered.shut_down && recovered.torn.is_none());
+        let shut_down_at = recovered.contents.records();
+        assert_eq!(recovered.snapshot.unwrap_or_default(), shut_down_at, "{:?}", recovered.passed_over);
         for payment in part {
             let expected = straight.score(payment);
             let (decision, _ticket) = journal.score(payment).unwrap();
             assert_eq!(format!("{decision:?}"), format!("{expected:?}"), "{}", payment.id());
         }
         assert_eq!(again.memory().0, straight.memory().0);
-        journal.close();
+        journal.close().unwrap();
     }
     let (_, recovered) = open(dir.path(), &engine());
     assert_eq!((recovered.contents.payments, recovered.contents.shutdowns), (9_000, 3));
     assert_eq!(recovered.contents.pipelines, 1); // the same pipeline is named once
+}
+
+/// Every entity that the engines know of answers alike.
+fn assert_same_past(one: &Engine, two: &Engine, payments: &[Payment]) {
+    for payment in payments {
+        assert_eq!(format!("{:?}", one.preview(payment)), format!("{:?}", two.preview(payment)));
+    }
+}
+
+#[test]
+fn a_snapshot_that_is_of_no_use_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let straight = engine();
+    let all = payments(&straight.pipeline(), 3_000);
+    let list = a_list(&straight);
+    for part in all.chunks(1_000) {
+        let (journal, _) = open(dir.path(), &engine());
+        for payment in part {
+            straight.score(payment);
+            let _ = journal.score(payment).unwrap();
+        }
+        let item = Some(ListItem::default());
+        let _ = journal.edit(ListEdit { list: list.clone(), value: "tok_x".into(), item }).unwrap();
+        journal.close().unwrap();
+    }
+    straight.pipeline().lists().get(&list).unwrap().insert("tok_x", ListItem::default()).unwrap();
+    let names = || {
+        let all =
+            std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+        snapshot::names(&all.collect::<Vec<_>>())
+    };
+    let [newest, older] = names().try_into().expect("two are kept");
+    let back = || {
+        let engine = engine();
+        let (journal, recovered) = open(dir.path(), &engine);
+        drop(journal);
+        assert_same_past(&straight, &engine, &all[2_000..]);
+        assert_eq!(recovered.contents.payments, 3_000);
+        let lists = engine.pipeline().lists().clone();
+        assert!(lists.get(&list).unwrap().contains_text("tok_x", Default::default()));
+        (recovered.snapshot.is_some(), recovered.passed_over)
+    };
+    assert_eq!(back(), (true, vec![]));
+    let good = std::fs::read(dir.path().join(&newest)).unwrap();
+    let mut random = Random(1);
+    for round in 0..20 {
+        let mut bytes = good.clone();
+        match round {
+            0 => bytes.clear(),
+            1 => bytes.truncate(good.len() / 2),
+            _ => bytes[random.below(good.len() as u64) as usize] ^= 1 << random.below(8),
+        }
+        std::fs::write(dir.path().join(&newest), &bytes).unwrap();
+        let (from_older, passed_over) = back();
+        assert!(
+            from_older && passed_over.len() == 1 && passed_over[0].starts_with(&newest),
+            "{passed_over:?}"
+        );
+    }
+    // Both: then all of the journal is read.
+    std::fs::write(dir.path().join(&older), b"TGSNAPSH").unwrap();
+    let (used, passed_over) = back();
+    assert!(!used && passed_over.len() == 2, "{passed_over:?}");
+    // Another pipeline's is passed over as well.
+    std::fs::write(dir.path().join(&newest), &good).unwrap();
+    let other = Pipeline::shipped().unwrap().then(stage("mine", |_, _| Flow::Continue));
+    let (_journal, recovered) = open(dir.path(), &Arc::new(Engine::new(other)));
+    assert!(recovered.snapshot.is_none() && recovered.passed_over[0].contains("it is of pipeline"));
+}
+
+#[test]
+fn a_snapshot_ahead_of_a_journal_that_lost_its_tail_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = engine();
+    let (journal, _) = open(dir.path(), &first);
+    let payments = payments(&first.pipeline(), 300);
+    for payment in &payments {
+        journal.score(payment).unwrap().1.wait().unwrap();
+    }
+    // Beside the program that writes.
+    let lsn = super::snapshot(dir.path(), &engine()).unwrap();
+    assert!(lsn >= 301, "{lsn}");
+    drop(journal);
+    let second = engine();
+    let (journal, recovered) = open(dir.path(), &second);
+    assert_eq!(recovered.snapshot, Some(lsn));
+    assert_same_past(&first, &second, &payments);
+    drop(journal);
+    // The frames behind the first few were in flight: none is there.
+    let path = dir.path().join("00000001.log");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4096 + 20 * 512..].fill(0);
+    std::fs::write(&path, bytes).unwrap();
+    let (_journal, recovered) = open(dir.path(), &engine());
+    assert!(recovered.snapshot.is_none() && recovered.contents.payments < 300);
+    assert!(recovered.passed_over[0].contains("does not reach as far"), "{:?}", recovered.passed_over);
 }
 
 #[test]
@@ -165,7 +263,7 @@ fn a_journal_has_one_writer_and_one_seed() {
     let settings = JournalSettings::default();
     let second = Journal::open(dir.path(), &settings, engine()).err().unwrap();
     assert!(second.to_string().contains("another process writes this journal"), "{second}");
-    journal.close();
+    journal.close().unwrap();
     assert_eq!(Journal::seed(dir.path()).unwrap(), Some(0));
     let options = crate::pipeline::Options { seed: 5, ..Default::default() };
     let seeded = Arc::new(Engine::new(Pipeline::shipped_with(&options).unwrap()));
@@ -187,12 +285,13 @@ fn a_stage_that_panics_leaves_no_gap() {
     let payments = payments(&engine.pipeline(), 3);
     journal.score(&payments[0]).unwrap().1.wait().unwrap();
     bomb.store(true, Ordering::Relaxed);
-    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| journal.score(&payments[1]).is_ok()));
+    let panicked =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| journal.score(&payments[1]).is_ok()));
     assert!(panicked.is_err());
     bomb.store(false, Ordering::Relaxed);
     // Its record would wait for ever for a number without one.
     journal.score(&payments[2]).unwrap().1.wait().unwrap();
-    journal.close();
+    journal.close().unwrap();
     let verified = verify(dir.path(), &|_, _| ()).unwrap();
     assert_eq!((verified.contents.payments, verified.contents.undecided), (2, 1));
 }

@@ -15,12 +15,15 @@ use parking_lot::{Condvar, Mutex};
 
 use super::disk::DiskFile;
 use super::frame::Raw;
+use super::scan::Position;
 use super::segment::prepare;
 use super::ticket::{Reached, Waiters};
 use super::writer::Writer;
 
 /// Bytes of records that wait to be written; past it a new payment is not taken ([`Busy::Full`]).
 pub(crate) const BUFFER_BYTES_MAX: usize = 8 << 20;
+/// Kinds of records that are counted.
+pub(crate) const KINDS: usize = 8;
 /// How long nothing must have been appended before the last frame is sealed.
 const IDLE: Duration = Duration::from_millis(50);
 /// How long written frames wait for a sync that nobody waits for.
@@ -53,7 +56,9 @@ impl std::fmt::Display for Busy {
             Busy::TooLarge(bytes, most) => {
                 write!(f, "the payment takes {bytes} bytes and a record of the journal has at most {most}")
             }
-            Busy::Failed(said) => write!(f, "the journal's disk has failed and nothing is recorded any more: {said}"),
+            Busy::Failed(said) => {
+                write!(f, "the journal's disk has failed and nothing is recorded any more: {said}")
+            }
         }
     }
 }
@@ -80,6 +85,7 @@ pub(crate) struct Shared {
     syncing: Mutex<()>,
     synced_frame: AtomicU64,
     pub(super) failed: OnceLock<String>,
+    end: OnceLock<Position>,
     /// What the disk said when a segment for later was asked of it.
     reserve: Mutex<Option<String>>,
 }
@@ -95,6 +101,8 @@ struct Queue {
     /// Those whose predecessors are not there yet.
     early: BTreeMap<u64, Vec<u8>>,
     early_bytes: usize,
+    /// How many of each kind have been appended.
+    kinds: [u64; KINDS],
     closing: bool,
 }
 
@@ -123,6 +131,7 @@ impl Log {
                 next: lsn + 1,
                 early: BTreeMap::new(),
                 early_bytes: 0,
+                kinds: [0; KINDS],
                 closing: false,
             }),
             work: Condvar::new(),
@@ -133,12 +142,13 @@ impl Log {
             syncing: Mutex::new(()),
             synced_frame: AtomicU64::new(frame),
             failed: OnceLock::new(),
+            end: OnceLock::new(),
             reserve: Mutex::new(None),
         });
         let (commit, sync) = (shared.clone(), shared.clone());
         let commit = Builder::new().name("journal-commit".into()).spawn(move || {
             let end = Commit { shared: &commit, writer, reserve: None, tried: None }.run();
-            commit.end(end);
+            commit.ended(end);
         })?;
         let sync = Builder::new().name("journal-sync".into()).spawn(move || {
             if let Err(e) = sync.run_syncs() {
@@ -171,6 +181,9 @@ impl Log {
     /// The record of a number that was drawn.
     pub fn append(&self, lsn: u64, record: Raw<'_>) {
         let mut queue = self.shared.queue.lock();
+        if let Some(count) = queue.kinds.get_mut(usize::from(record.kind)) {
+            *count += 1;
+        }
         if lsn != queue.next {
             let mut bytes = Vec::new();
             record.put(&mut bytes);
@@ -192,6 +205,16 @@ impl Log {
         if idle {
             self.shared.work.notify_one();
         }
+    }
+
+    /// How many records of each kind have been appended since the start.
+    pub fn kinds(&self) -> [u64; KINDS] {
+        self.shared.queue.lock().kinds
+    }
+
+    /// Where the file ends, once the log is closed and all went well.
+    pub fn end(&self) -> Option<Position> {
+        self.shared.end.get().copied()
     }
 
     pub fn shared(&self) -> &Arc<Shared> {
@@ -238,7 +261,7 @@ impl Shared {
         self.waiters.wake_all();
     }
 
-    fn end(&self, end: io::Result<()>) {
+    fn ended(&self, end: io::Result<()>) {
         match end {
             Ok(()) => self.fail(&io::Error::other("the journal is closed")),
             Err(e) => self.fail(&e),
@@ -337,6 +360,7 @@ impl Commit<'_> {
                 if let Some(making) = self.reserve.take() {
                     let _ = making.join();
                 }
+                let _ = self.shared.end.set(self.writer.position());
                 return Ok(());
             }
             self.check_reserve();
@@ -421,7 +445,8 @@ impl Commit<'_> {
     }
 
     fn made(&mut self, making: JoinHandle<io::Result<()>>) {
-        let made = making.join().unwrap_or_else(|_| Err(io::Error::other("the thread that makes it panicked")));
+        let made =
+            making.join().unwrap_or_else(|_| Err(io::Error::other("the thread that makes it panicked")));
         *self.shared.reserve.lock() = made.err().map(|e| e.to_string());
     }
 }

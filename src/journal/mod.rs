@@ -4,7 +4,7 @@
 //! `live` is the face: an engine beside its journal. `record`, `payment` and `verdict` are what is said, in
 //! the bytes of `wire`; `log` commits in groups and `ticket` waits for it; `writer` puts `frame`s into
 //! `segment`s on a `disk`; `scan` reads them back and judges what is damaged, `past` takes an engine through
-//! them, `replay` compares. docs/journal.md has the format.
+//! them, `replay` compares. `snapshot` saves a start the way from the beginning. docs/journal.md has the format.
 
 mod disk;
 mod frame;
@@ -17,6 +17,7 @@ mod record;
 mod replay;
 mod scan;
 mod segment;
+mod snapshot;
 mod ticket;
 mod verdict;
 mod wire;
@@ -29,6 +30,7 @@ mod live_tests;
 #[cfg(test)]
 mod simulated;
 
+pub(crate) use live::snapshot;
 pub use live::{EditError, Journal, Recovered};
 pub use log::Busy;
 pub use past::Contents;

@@ -11,9 +11,11 @@ use crate::stage::Settlement;
 use crate::velocity::Status;
 
 use super::frame::Raw;
+use super::log::KINDS;
 use super::payment::read_payment;
-use super::record::{ListEdit, PipelineChange, Record, Slots};
+use super::record::{ListEdit, PipelineChange, Record, Slots, kind};
 use super::scan::Visitor;
+use super::snapshot::Head;
 
 /// Events that are given to the engine at once.
 const EVENTS: usize = 4096;
@@ -42,12 +44,26 @@ pub struct Contents {
 impl Contents {
     /// All records.
     pub fn records(&self) -> u64 {
-        self.payments
-            + self.undecided
-            + self.settlements
-            + self.list_edits
-            + self.pipelines
-            + self.shutdowns
+        self.numbers().iter().sum()
+    }
+
+    pub(super) fn numbers(&self) -> [u64; 6] {
+        let Contents { payments, undecided, settlements, list_edits, pipelines, shutdowns } = *self;
+        [payments, undecided, settlements, list_edits, pipelines, shutdowns]
+    }
+
+    pub(super) fn of_numbers(numbers: [u64; 6]) -> Contents {
+        let [payments, undecided, settlements, list_edits, pipelines, shutdowns] = numbers;
+        Contents { payments, undecided, settlements, list_edits, pipelines, shutdowns }
+    }
+
+    /// With what has been appended since, by kind.
+    pub(super) fn and(&self, kinds: [u64; KINDS]) -> Contents {
+        let mut numbers = self.numbers();
+        for (number, kind) in numbers.iter_mut().zip(kind::SCORED..) {
+            *number += kinds.get(usize::from(kind)).copied().unwrap_or_default();
+        }
+        Contents::of_numbers(numbers)
     }
 
     pub(super) fn count(&mut self, record: &Record<'_>) {
@@ -113,6 +129,20 @@ impl<'a, J: Judge> Past<'a, J> {
         }
     }
 
+    /// Goes on from a snapshot, whose windows are back already.
+    pub fn after(engine: &'a Engine, judge: J, head: &Head) -> Past<'a, J> {
+        let pipeline = engine.pipeline();
+        head.edits.apply(pipeline.lists());
+        Past {
+            slots: head.change.slots(pipeline.schema()),
+            contents: head.contents.clone(),
+            change: Some(head.change.clone()),
+            edits: head.edits.clone(),
+            shut_down: head.shut_down,
+            ..Past::new(engine, judge)
+        }
+    }
+
     /// Gives the engine what still waits; the judge is then done.
     pub fn finish(mut self) -> (Self, J)
     where
@@ -175,7 +205,7 @@ impl<'a, J: Judge> Past<'a, J> {
 }
 
 /// What edits of lists came to: of each value the last edit, and its number.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Edits(BTreeMap<(String, String), (u64, Option<ListItem>)>);
 
 impl Edits {
@@ -186,15 +216,22 @@ impl Edits {
     /// Makes them to the lists of a pipeline, in the order in which they were made: one value may have been
     /// written in two ways.
     pub fn apply(&self, lists: &Lists) {
-        let mut edits: Vec<_> = self.0.iter().collect();
-        edits.sort_unstable_by_key(|(_, (lsn, _))| *lsn);
-        for ((list, value), (_, item)) in edits {
-            if let Some(found) = lists.get(list) {
-                let edit = ListEdit { list: list.clone(), value: value.clone(), item: item.clone() };
+        for (_, edit) in self.list() {
+            if let Some(found) = lists.get(&edit.list) {
                 // A list that has become one of another kind takes no part in what it held.
                 let _ = apply(&found, &edit);
             }
         }
+    }
+
+    /// All of them in that order, with their numbers.
+    pub fn list(&self) -> Vec<(u64, ListEdit)> {
+        let edit = |((list, value), (lsn, item)): (&(String, String), &(u64, Option<ListItem>))| {
+            (*lsn, ListEdit { list: list.clone(), value: value.clone(), item: item.clone() })
+        };
+        let mut edits: Vec<_> = self.0.iter().map(edit).collect();
+        edits.sort_unstable_by_key(|(lsn, _)| *lsn);
+        edits
     }
 }
 

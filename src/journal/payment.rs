@@ -48,7 +48,8 @@ pub(crate) fn read_payment(bytes: &[u8], schema: &Schema, slots: &Slots) -> Resu
     let mut payment = Payment::new(schema);
     for _ in 0..cursor.number::<u8>()? {
         let slot = cursor.number::<usize>()?;
-        let (kind, id) = *slots.0.get(slot).ok_or_else(|| Malformed::new(format!("there is no field {slot}")))?;
+        let (kind, id) =
+            *slots.0.get(slot).ok_or_else(|| Malformed::new(format!("there is no field {slot}")))?;
         let value = read_value(&mut cursor, kind)?;
         if let Some(id) = id {
             let wrong = |e: FieldError| Malformed::new(format!("field `{}`: {e}", schema.field(id).name));
@@ -148,7 +149,8 @@ mod tests {
 
     #[test]
     fn items_addresses_and_own_fields_come_back() {
-        let own = "[[field]]\nname = \"terminal\"\nkind = \"token\"\n[[field]]\nname = \"age\"\nkind = \"number\"";
+        let own =
+            "[[field]]\nname = \"terminal\"\nkind = \"token\"\n[[field]]\nname = \"age\"\nkind = \"number\"";
         let schema = Schema::parse("s", own).unwrap();
         let mut payment = Payment::new(&schema);
         let age = schema.find("age").unwrap();

@@ -167,7 +167,7 @@ impl Record<'_> {
 }
 
 impl ListEdit {
-    fn put(&self, out: &mut Vec<u8>) {
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
         put_bytes(out, self.list.as_bytes());
         put_bytes(out, self.value.as_bytes());
         put_option(out, self.item.as_ref(), |out, item| {
@@ -177,7 +177,7 @@ impl ListEdit {
         });
     }
 
-    fn read(cursor: &mut Cursor<'_>) -> Result<ListEdit, Malformed> {
+    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<ListEdit, Malformed> {
         Ok(ListEdit {
             list: cursor.text()?.to_owned(),
             value: cursor.text()?.to_owned(),
@@ -193,7 +193,7 @@ impl ListEdit {
 }
 
 impl PipelineChange {
-    fn put(&self, out: &mut Vec<u8>) {
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.digest.0);
         put_varint(out, self.fields.len() as u64);
         for (name, kind) in &self.fields {
@@ -205,7 +205,7 @@ impl PipelineChange {
         });
     }
 
-    fn read(cursor: &mut Cursor<'_>) -> Result<PipelineChange, Malformed> {
+    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<PipelineChange, Malformed> {
         let digest = Digest(cursor.array()?);
         let count: u8 = cursor.number()?;
         let mut fields = Vec::with_capacity(usize::from(count));

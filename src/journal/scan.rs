@@ -10,6 +10,9 @@ use super::disk::Disk;
 use super::frame::{Chain, Header, Raw, SECTOR, chain, records};
 use super::segment::{SEGMENT_HEADER, SegmentHeader, name, numbers};
 
+/// How often the end of a file that changes while it is read is read again.
+const AGAIN_MAX: usize = 10;
+
 /// Who is told what is found.
 pub(crate) trait Visitor {
     /// One record, in order.
@@ -42,6 +45,26 @@ pub(crate) struct Scan {
     /// Whether the last frame is a seal, so that every record is known to have been synced.
     pub sealed: bool,
     pub torn: Option<Torn>,
+}
+
+/// A place between two frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub journal: u64,
+    /// The segment of the frame before it.
+    pub segment: u64,
+    pub next_frame: u64,
+    pub next_lsn: u64,
+    /// The chain up to the frame before it.
+    pub chain: Chain,
+}
+
+impl Scan {
+    /// Where it ends.
+    pub fn position(&self) -> Position {
+        let Scan { journal, segments: segment, next_frame, next_lsn, chain, .. } = *self;
+        Position { journal, segment, next_frame, next_lsn, chain }
+    }
 }
 
 /// Bytes behind the last good frame that were in flight when the machine stopped.
@@ -104,6 +127,18 @@ impl Stop {
 /// # Errors
 /// When the journal is damaged or can't be read, or the visitor says so.
 pub(crate) fn scan(disk: &dyn Disk, visitor: &mut dyn Visitor) -> Result<Option<Scan>, Stop> {
+    scan_from(disk, None, visitor)
+}
+
+/// Reads what is behind a position that [`reaches`].
+///
+/// # Errors
+/// As [`scan`].
+pub(crate) fn scan_from(
+    disk: &dyn Disk,
+    from: Option<&Position>,
+    visitor: &mut dyn Visitor,
+) -> Result<Option<Scan>, Stop> {
     let numbers = numbers(&disk.list().map_err(Stop::io("the directory"))?);
     let Some(last) = numbers.last().copied() else { return Ok(None) };
     let missing = (1..=last).zip(&numbers).find(|(expected, found)| expected != *found);
@@ -113,21 +148,33 @@ pub(crate) fn scan(disk: &dyn Disk, visitor: &mut dyn Visitor) -> Result<Option<
     }
     let mut reading: Option<Reading> = None;
     let mut before = 0;
-    for number in numbers {
+    for number in from.map_or(1, |from| from.segment)..=last {
         let name = name(number);
-        let file = disk.open(&name, false).map_err(Stop::io(&name))?;
-        let bytes = file.read().map_err(Stop::io(&name))?;
+        let read = || disk.open(&name, false).and_then(|file| file.read()).map_err(Stop::io(&name));
+        let mut bytes = read()?;
         let lsn = reading.as_ref().map_or(1, |r| r.next_lsn);
-        let refused = |why: String| {
-            Stop::Refused(Refusal { segment: name.clone(), offset: 0, lsns: (lsn, None), why })
-        };
+        let refused =
+            |why: String| Stop::Refused(Refusal { segment: name.clone(), offset: 0, lsns: (lsn, None), why });
         let header = SegmentHeader::read(&bytes).map_err(refused)?;
-        let mut now = match reading.take() {
-            None => Reading::new(&header),
-            Some(before) => before,
-        };
+        if number == 1 && (header.first_frame, header.first_lsn) != (1, 1) {
+            return Err(refused("it does not begin a journal".to_owned()));
+        }
+        let mut now = reading.take().unwrap_or_else(|| Reading::new(&header, from));
         now.enter(&header, number, &name, bytes.len())?;
-        now.frames(&name, &bytes, visitor, number == last, before)?;
+        now.frames(&name, &bytes, visitor, before)?;
+        let mut again = 0;
+        while number == last
+            && let Err(stop) = now.tail(&name, &bytes)
+        {
+            // A program that writes meanwhile may have put a frame where zeros were just read.
+            let (before_it, end) = (bytes, now.end as usize);
+            bytes = read()?;
+            again += 1;
+            if again == AGAIN_MAX || before_it.get(end..) == bytes.get(end..) {
+                return Err(stop);
+            }
+            now.frames(&name, &bytes, visitor, before)?;
+        }
         before += bytes.len() as u64;
         reading = Some(now);
     }
@@ -145,6 +192,32 @@ pub(crate) fn scan(disk: &dyn Disk, visitor: &mut dyn Visitor) -> Result<Option<
     }))
 }
 
+/// Whether the journal has, and has had, what was before a position.
+pub(crate) fn reaches(disk: &dyn Disk, position: &Position) -> bool {
+    struct Nobody;
+    impl Visitor for Nobody {
+        fn record(&mut self, _: u64, _: Raw<'_>) -> Result<(), String> {
+            Ok(())
+        }
+    }
+    let name = name(position.segment);
+    let Ok(mut bytes) = disk.open(&name, false).and_then(|file| file.read()) else { return false };
+    let Ok(header) = SegmentHeader::read(&bytes) else { return false };
+    let mut reading = Reading::new(&header, None);
+    if header.journal != position.journal
+        || reading.enter(&header, position.segment, &name, bytes.len()).is_err()
+    {
+        return false;
+    }
+    // Frames up to the position, and no further.
+    reading.until = position.next_frame;
+    let read = reading.frames(&name, &std::mem::take(&mut bytes), &mut Nobody, 0);
+    read.is_ok()
+        && reading.next_frame == position.next_frame
+        && reading.next_lsn == position.next_lsn
+        && reading.chain == position.chain
+}
+
 /// What the next frame must be.
 struct Reading {
     journal: u64,
@@ -152,6 +225,10 @@ struct Reading {
     next_frame: u64,
     next_lsn: u64,
     chain: Chain,
+    /// The first frame whose records are of interest.
+    skip: u64,
+    /// The first frame that is not read any more.
+    until: u64,
     sealed: bool,
     /// The segment before, and where its frames ended.
     segment: String,
@@ -161,13 +238,16 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(first: &SegmentHeader) -> Reading {
+    /// From the beginning of the journal, or of the segment with a position that is known.
+    fn new(first: &SegmentHeader, from: Option<&Position>) -> Reading {
         Reading {
             journal: first.journal,
             seed: first.seed,
-            next_frame: 1,
-            next_lsn: 1,
-            chain: Chain::default(),
+            next_frame: first.first_frame,
+            next_lsn: first.first_lsn,
+            chain: first.previous,
+            skip: from.map_or(0, |from| from.next_frame),
+            until: u64::MAX,
             sealed: true,
             segment: String::new(),
             end: 0,
@@ -208,10 +288,9 @@ impl Reading {
         name: &str,
         bytes: &[u8],
         visitor: &mut dyn Visitor,
-        last: bool,
         before: u64,
     ) -> Result<(), Stop> {
-        loop {
+        while self.next_frame < self.until {
             let rest = bytes.get(self.end as usize..).unwrap_or_default();
             let Some((header, frame)) = Header::whole(rest, self.journal) else { break };
             if header.frame != self.next_frame {
@@ -226,7 +305,8 @@ impl Reading {
                 return Err(refused(self.next_lsn, why));
             }
             let records = records(&header, frame).map_err(|m| refused(self.next_lsn, m.0))?;
-            for (lsn, record) in (header.first_lsn..).zip(&records) {
+            let wanted = if header.frame < self.skip { &[] } else { &records[..] };
+            for (lsn, record) in (header.first_lsn..).zip(wanted) {
                 visitor.record(lsn, *record).map_err(|why| refused(lsn, format!("record {lsn}: {why}")))?;
             }
             self.next_frame += 1;
@@ -236,7 +316,7 @@ impl Reading {
             self.end += frame.len() as u64;
             visitor.progress(before + self.end);
         }
-        if last { self.tail(name, bytes) } else { Ok(()) }
+        Ok(())
     }
 
     /// Judges what is behind the last good frame.
@@ -257,12 +337,7 @@ impl Reading {
                     self.next_frame, header.frame
                 );
                 let lsns = (self.next_lsn, Some(header.first_lsn.saturating_sub(1)));
-                return Err(Stop::Refused(Refusal {
-                    segment: name.to_owned(),
-                    offset: self.end,
-                    lsns,
-                    why,
-                }));
+                return Err(Stop::Refused(Refusal { segment: name.to_owned(), offset: self.end, lsns, why }));
             }
             later += 1;
         }

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::disk::{Disk, DiskFile};
 use super::frame::{Chain, FRAME_BYTES_MAX, FRAME_HEADER, Header, RECORD_BYTES_MAX, RECORD_HEADER, SECTOR};
-use super::scan::Scan;
+use super::scan::{Position, Scan};
 use super::segment::{self, RESERVE, SEGMENT_HEADER, SegmentHeader};
 
 /// How much of a torn tail is written with zeros at a time.
@@ -125,6 +125,12 @@ impl Writer {
     /// The file that is to be synced for what was written last.
     pub fn file(&self) -> Arc<dyn DiskFile> {
         self.file.clone()
+    }
+
+    /// Where the next frame goes.
+    pub fn position(&self) -> Position {
+        let Writer { journal, segment, next_frame, next_lsn, chain, .. } = *self;
+        Position { journal, segment, next_frame, next_lsn, chain }
     }
 
     /// The number of the last frame written.

@@ -1,0 +1,226 @@
+//! What an engine remembered at one place of the journal, so that a start reads only what came after.
+//!
+//! A snapshot is never needed: one that is damaged, of another pipeline or release, or ahead of a journal
+//! that has lost its tail is passed over, for an older one or for the journal from its beginning.
+
+use std::io;
+
+use crate::decision::Digest;
+use crate::engine::Engine;
+use crate::time::Timestamp;
+
+use super::disk::{Disk, DiskFile};
+use super::past::{Contents, Edits};
+use super::record::{ListEdit, PipelineChange, instant};
+use super::scan::Position;
+use super::wire::{Cursor, Malformed, put_bytes, put_option, put_signed, put_varint};
+
+const MAGIC: [u8; 8] = *b"TGSNAPSH";
+/// Which program wrote it: images of windows are read by the same release only.
+const RELEASE: &str = concat!(env!("CARGO_PKG_VERSION"), " 1");
+/// How many are kept.
+const KEPT: usize = 2;
+const SUFFIX: &str = ".snapshot";
+const UNFINISHED: &str = "snapshot.tmp";
+/// Bytes of the hash at the end.
+const FOOTER: usize = 32;
+
+/// All of a snapshot but the windows.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub position: Position,
+    pub known_since: Option<Timestamp>,
+    pub contents: Contents,
+    /// The pipeline that decided, and how its payments are written.
+    pub change: PipelineChange,
+    pub edits: Edits,
+    pub shut_down: bool,
+}
+
+impl Head {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_bytes(out, RELEASE.as_bytes());
+        let Position { journal, segment, next_frame, next_lsn, chain } = self.position;
+        [journal, segment, next_frame, next_lsn].into_iter().for_each(|word| put_varint(out, word));
+        out.extend_from_slice(&chain);
+        put_option(out, self.known_since, |out, since| put_signed(out, since.micros()));
+        self.contents.numbers().into_iter().for_each(|n| put_varint(out, n));
+        self.change.put(out);
+        let edits = self.edits.list();
+        put_varint(out, edits.len() as u64);
+        for (lsn, edit) in edits {
+            put_varint(out, lsn);
+            edit.put(out);
+        }
+        out.push(u8::from(self.shut_down));
+    }
+
+    fn read(cursor: &mut Cursor<'_>) -> Result<Head, Malformed> {
+        let release = cursor.text()?;
+        if release != RELEASE {
+            return Err(Malformed::new(format!("release {release} wrote it, and this is {RELEASE}")));
+        }
+        let [journal, segment, next_frame, next_lsn] =
+            [cursor.varint()?, cursor.varint()?, cursor.varint()?, cursor.varint()?];
+        let position = Position { journal, segment, next_frame, next_lsn, chain: cursor.array()? };
+        let known_since = cursor.option(instant)?;
+        let mut numbers = [0; 6];
+        for number in &mut numbers {
+            *number = cursor.varint()?;
+        }
+        let contents = Contents::of_numbers(numbers);
+        let change = PipelineChange::read(cursor)?;
+        let mut edits = Edits::default();
+        for _ in 0..cursor.varint()? {
+            edits.push(cursor.varint()?, ListEdit::read(cursor)?);
+        }
+        let shut_down = cursor.byte()? != 0;
+        Ok(Head { position, known_since, contents, change, edits, shut_down })
+    }
+}
+
+/// Appends to a file and hashes what it appends.
+struct Out<'a> {
+    file: &'a dyn DiskFile,
+    hash: blake3::Hasher,
+    offset: u64,
+}
+
+impl Out<'_> {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hash.update(bytes);
+        self.file.write_at(bytes, self.offset)?;
+        self.offset += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// Writes a snapshot, reads it back, and takes away all but the newest two. Nobody may score meanwhile.
+///
+/// # Errors
+/// Whatever the disk says; those that were there are then still there.
+pub(crate) fn save(disk: &dyn Disk, engine: &Engine, head: &Head) -> io::Result<()> {
+    let velocity = engine.velocity();
+    let file = disk.create(UNFINISHED)?;
+    let mut out = Out { file: &*file, hash: blake3::Hasher::new(), offset: 0 };
+    let (mut chunk, mut words) = (Vec::new(), Vec::new());
+    put_bytes(&mut chunk, velocity.shape().as_bytes());
+    head.put(&mut chunk);
+    out.put(&MAGIC)?;
+    put_chunk(&mut out, &chunk)?;
+    for shard in 0..velocity.shards() {
+        words.clear();
+        velocity.image(shard, &mut words);
+        chunk.clear();
+        words.iter().for_each(|word| chunk.extend_from_slice(&word.to_le_bytes()));
+        put_chunk(&mut out, &chunk)?;
+    }
+    let hash = out.hash.finalize();
+    out.put(hash.as_bytes())?;
+    file.sync()?;
+    let name = name(head.position.next_lsn - 1);
+    disk.rename(UNFINISHED, &name)?;
+    disk.sync_dir()?;
+    let written = disk.open(&name, false)?.read()?;
+    whole(&written).map_err(|m| io::Error::other(format!("{name}: {}", m.0)))?;
+    for old in names(&disk.list()?).into_iter().skip(KEPT) {
+        disk.remove(&old)?;
+    }
+    disk.sync_dir()
+}
+
+fn put_chunk(out: &mut Out<'_>, chunk: &[u8]) -> io::Result<()> {
+    out.put(&(chunk.len() as u64).to_le_bytes())?;
+    out.put(&crc32c::crc32c(chunk).to_le_bytes())?;
+    out.put(chunk)
+}
+
+fn read_chunk<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], Malformed> {
+    let len = u64::from_le_bytes(cursor.array()?);
+    let crc = u32::from_le_bytes(cursor.array()?);
+    let chunk = cursor.take(usize::try_from(len).unwrap_or(usize::MAX))?;
+    if crc == crc32c::crc32c(chunk) { Ok(chunk) } else { Err(Malformed::new("a checksum does not hold")) }
+}
+
+/// The chunks of a file whose hash holds.
+fn whole(bytes: &[u8]) -> Result<Cursor<'_>, Malformed> {
+    let (body, footer) = bytes
+        .len()
+        .checked_sub(FOOTER)
+        .and_then(|end| bytes.split_at_checked(end))
+        .ok_or_else(|| Malformed::new("it ends too early"))?;
+    if footer != blake3::hash(body).as_bytes() {
+        return Err(Malformed::new("it is damaged"));
+    }
+    let mut cursor = Cursor(body);
+    if cursor.array()? == MAGIC { Ok(cursor) } else { Err(Malformed::new("it is no snapshot")) }
+}
+
+/// The file of a snapshot after this record.
+fn name(lsn: u64) -> String {
+    format!("{lsn:020}{SUFFIX}")
+}
+
+/// All snapshots, newest first.
+pub(crate) fn names(all: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = all.iter().filter(|name| name.ends_with(SUFFIX)).cloned().collect();
+    names.sort_unstable_by(|a, b| b.cmp(a));
+    names
+}
+
+/// A snapshot in memory.
+pub(crate) struct Snapshot {
+    bytes: Vec<u8>,
+    pub head: Head,
+    shape: String,
+}
+
+impl Snapshot {
+    /// Reads a snapshot and looks whether it is of this pipeline.
+    ///
+    /// # Errors
+    /// Why it is of no use, as a sentence's end.
+    pub fn load(disk: &dyn Disk, name: &str, digest: Digest) -> Result<Snapshot, String> {
+        let bytes = disk.open(name, false).and_then(|file| file.read()).map_err(|e| e.to_string())?;
+        let read = || {
+            let mut chunk = Cursor(read_chunk(&mut whole(&bytes)?)?);
+            let shape = chunk.text()?.to_owned();
+            let head = Head::read(&mut chunk)?;
+            chunk.end()?;
+            Ok((head, shape))
+        };
+        let (head, shape) = read().map_err(|m: Malformed| m.0)?;
+        if head.change.digest != digest {
+            return Err(format!("it is of pipeline {}", head.change.digest));
+        }
+        Ok(Snapshot { bytes, head, shape })
+    }
+
+    /// Brings the windows back; lists are for the caller.
+    ///
+    /// # Errors
+    /// Why it can't; what the engine remembers is then of no use.
+    pub fn restore(&self, engine: &Engine) -> Result<(), String> {
+        engine.forget(self.head.known_since);
+        let velocity = engine.velocity();
+        if velocity.shape() != self.shape {
+            return Err("its windows are laid out in another way".to_owned());
+        }
+        let read = || {
+            let mut chunks = whole(&self.bytes)?;
+            read_chunk(&mut chunks)?;
+            for shard in 0..velocity.shards() {
+                let chunk = read_chunk(&mut chunks)?;
+                let words: Vec<u64> = chunk
+                    .chunks_exact(8)
+                    .map(|word| u64::from_le_bytes(std::array::from_fn(|i| word[i])))
+                    .collect();
+                if !velocity.set_image(shard, &words) {
+                    return Err(Malformed::new(format!("shard {shard} makes no sense")));
+                }
+            }
+            chunks.end()
+        };
+        read().map_err(|m| m.0)
+    }
+}
