@@ -344,7 +344,7 @@ impl Journal {
     pub fn close(self) -> Result<(), Error> {
         let _turn = self.turn_alone();
         if self.log.admit(0).is_ok() {
-            let _ = self.put(Record::Shutdown);
+            drop(self.put(Record::Shutdown));
         }
         self.log.close();
         let change = self.change.lock().clone();
