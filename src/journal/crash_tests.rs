@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use super::damage::{Refusal, Stop};
 use super::disk::{Disk, DiskFile};
 use super::frame::Raw;
-use super::scan::{Refusal, Scan, Stop, Visitor, scan};
+use super::scan::{Scan, Visitor, scan};
 use super::segment::{RESERVE, prepare};
 use super::simulated::{Random, SimDisk};
 use super::writer::Writer;

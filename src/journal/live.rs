@@ -1,36 +1,37 @@
 //! The engine beside its journal: what is decided is recorded, in the order in which it was seen.
 
-use std::cell::{Cell, RefCell};
-use std::path::{Path, PathBuf};
+use std::cell::Cell;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam::sync::{ShardedLock, ShardedLockWriteGuard};
 use parking_lot::Mutex;
 
-use crate::decision::Decision;
+use crate::decision::{CONTRIBUTIONS_MAX, Decision, RULES_MAX, VALUES_MAX};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
-use crate::list::ListError;
 use crate::payment::Payment;
 use crate::pipeline::Pipeline;
 use crate::stage::Settlement;
 
+use super::back::{Back, Recovered, seed};
 use super::disk::{Directory, Disk, Lock};
-use super::log::{Busy, Log};
-use super::past::{Contents, Edits, Past, Remember, apply};
+use super::log::Log;
+use super::past::{Contents, Edits, Past, apply};
 use super::payment::put_payment;
+use super::pending::Pending;
 use super::record::{ListEdit, PipelineChange, Record};
-use super::scan::{Scan, Stop, reaches, scan, scan_from};
-use super::segment::{SegmentHeader, name, numbers};
-use super::snapshot::{self, Head, Snapshot};
+use super::refused::{Busy, EditError};
+use super::snapshot::{self, Head};
 use super::ticket::{Durability, Ticket};
 use super::verdict::put_decision;
 use super::writer::Writer;
 use super::{JournalSettings, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
-/// Bytes that a decision takes at most, about: rules, values and contributions at their limits.
+/// More bytes than a decision takes with rules, values and contributions at their limits.
 const DECISION_BYTES: usize = 8 << 10;
+const _: () = assert!(2 * RULES_MAX + 11 * VALUES_MAX + 15 * CONTRIBUTIONS_MAX + 100 < DECISION_BYTES);
 
 /// An engine whose payments, settlements and list edits are recorded. Share it between threads.
 ///
@@ -68,89 +69,8 @@ pub struct Journal {
     _lock: Lock,
 }
 
-/// What a journal brought back when it was opened.
-///
-/// ```
-/// assert!(tollgate::Recovered::default().torn.is_none());
-/// ```
-#[derive(Debug, Clone, Default)]
-pub struct Recovered {
-    /// What it held.
-    pub contents: Contents,
-    /// Where a tail that was in flight at the end has been cut off; `None` when there was none.
-    pub torn: Option<String>,
-    /// Whether the program had ended as it should, or there was no journal yet.
-    pub shut_down: bool,
-    /// Edits of lists that the pipeline does not have (any more).
-    pub orphaned_edits: u64,
-    /// The record up to which a snapshot knew everything; `None` when the journal was read from its beginning.
-    pub snapshot: Option<u64>,
-    /// Snapshots that were of no use, and why.
-    pub passed_over: Vec<String>,
-    /// How long it took.
-    pub took: Duration,
-}
-
-/// Why a list was not edited.
-///
-/// ```
-/// let error = tollgate::EditError::NoList("blocked".into());
-/// assert_eq!(error.to_string(), "there is no list `blocked`");
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EditError {
-    /// No list has that name.
-    NoList(String),
-    /// The value can't be on that list.
-    Value(ListError),
-    /// It can't be recorded now.
-    Busy(Busy),
-}
-
-impl std::fmt::Display for EditError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            EditError::NoList(name) => write!(f, "there is no list `{name}`"),
-            EditError::Value(e) => e.fmt(f),
-            EditError::Busy(e) => e.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for EditError {}
-
-/// A number that was drawn, and the record it will get, whatever happens on the way: all that come after it
-/// wait for it.
-struct Pending<'a> {
-    log: &'a Log,
-    lsn: Cell<Option<u64>>,
-    record: Record<'a>,
-}
-
-impl<'a> Pending<'a> {
-    fn new(log: &'a Log, record: Record<'a>) -> Pending<'a> {
-        Pending { log, lsn: Cell::new(None), record }
-    }
-
-    fn draw(&self) -> u64 {
-        let lsn = self.log.draw();
-        self.lsn.set(Some(lsn));
-        lsn
-    }
-}
-
-impl Drop for Pending<'_> {
-    fn drop(&mut self) {
-        if let Some(lsn) = self.lsn.get() {
-            PAYLOAD.with(|room| self.record.encode(&mut room.borrow_mut(), |raw| self.log.append(lsn, raw)));
-        }
-    }
-}
-
 thread_local! {
-    /// Each thread's room for a record.
-    static PAYLOAD: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    /// And for the payment and the decision in it.
+    /// Each thread's room for a payment and a decision in bytes.
     static PARTS: Cell<(Vec<u8>, Vec<u8>)> = const { Cell::new((Vec::new(), Vec::new())) };
 }
 
@@ -344,7 +264,7 @@ impl Journal {
     pub fn close(self) -> Result<(), Error> {
         let _turn = self.turn_alone();
         if self.log.admit(0).is_ok() {
-            drop(self.put(Record::Shutdown));
+            drop(self.put(Record::Shutdown)); // the log's end waits for it
         }
         self.log.close();
         let change = self.change.lock().clone();
@@ -384,101 +304,5 @@ impl Journal {
 
     fn turn_alone(&self) -> ShardedLockWriteGuard<'_, ()> {
         self.turn.write().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-/// An engine's past, brought back.
-struct Back<'a> {
-    past: Past<'a, Remember>,
-    found: Option<Scan>,
-    snapshot: Option<u64>,
-    passed_over: Vec<String>,
-}
-
-impl Back<'_> {
-    /// From the newest snapshot that is of use and what came after it, else from the beginning.
-    fn of<'a>(dir: &Path, disk: &dyn Disk, engine: &'a Engine) -> Result<Back<'a>, Error> {
-        let known_since = engine.known_since();
-        let digest = engine.pipeline().digest();
-        let mut passed_over = Vec::new();
-        for name in snapshot::names(&disk.list().map_err(|e| Error::io(dir, e))?) {
-            let restored = Snapshot::load(disk, &name, digest).and_then(|snapshot| {
-                if !reaches(disk, &snapshot.head.position) {
-                    return Err("the journal does not reach as far, or is damaged before".to_owned());
-                }
-                snapshot.restore(engine).map(|()| snapshot)
-            });
-            match restored {
-                Ok(snapshot) => {
-                    let mut past = Past::after(engine, Remember, &snapshot.head);
-                    let position = &snapshot.head.position;
-                    let found = scan_from(disk, Some(position), &mut past);
-                    let found = found.map_err(|stop| stopped(dir, stop))?;
-                    let (past, _) = past.finish();
-                    return Ok(Back { past, found, snapshot: Some(position.next_lsn - 1), passed_over });
-                }
-                Err(why) => {
-                    engine.forget(known_since);
-                    passed_over.push(format!("{name}: {why}"));
-                }
-            }
-        }
-        let mut past = Past::new(engine, Remember);
-        let found = scan(disk, &mut past).map_err(|stop| stopped(dir, stop))?;
-        Ok(Back { past: past.finish().0, found, snapshot: None, passed_over })
-    }
-}
-
-/// Brings a new engine up to where a journal is and writes a snapshot, beside the program that writes the
-/// journal; gives the record up to which it knows everything.
-///
-/// # Errors
-/// When the journal is damaged, there is none, or the disk fails.
-pub(crate) fn snapshot(dir: &Path, engine: &Engine) -> Result<u64, Error> {
-    let disk = Directory::new(dir);
-    let Back { past, found, .. } = Back::of(dir, &disk, engine)?;
-    let (Some(scan), Some(change)) = (found, past.change) else {
-        return Err(Error::new("no journal is here: it has no file 00000001.log, or nothing in it").at(dir));
-    };
-    if change.digest != engine.pipeline().digest() {
-        let why = format!("the journal's pipeline is {}, and these rules are another", change.digest);
-        return Err(Error::new(why).at(dir).of(ErrorKind::Rules));
-    }
-    let head = Head {
-        position: scan.position(),
-        known_since: engine.known_since(),
-        contents: past.contents,
-        change,
-        edits: past.edits,
-        shut_down: past.shut_down,
-    };
-    snapshot::save(&disk, engine, &head).map_err(|e| Error::io(dir, e))?;
-    Ok(scan.next_lsn - 1)
-}
-
-fn seed(dir: &Path, disk: &dyn Disk) -> Result<Option<u64>, Error> {
-    let names = match disk.list() {
-        Ok(names) => names,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::io(dir, e)),
-    };
-    let Some(number) = numbers(&names).first().copied() else { return Ok(None) };
-    let at = dir.join(name(number));
-    let bytes =
-        disk.open(&name(number), false).and_then(|file| file.read()).map_err(|e| Error::io(&at, e))?;
-    let header = SegmentHeader::read(&bytes);
-    header.map(|h| Some(h.seed)).map_err(|why| Error::new(why).at(at).of(ErrorKind::Damaged))
-}
-
-/// An error for whoever has to mend it.
-pub(super) fn stopped(dir: &Path, stop: Stop) -> Error {
-    match stop {
-        Stop::Io(name, e) => Error::io(dir.join(name), e),
-        Stop::Refused(refusal) => Error::new(format!(
-            "the journal is damaged: {refusal}. Nothing was changed. Put back a good copy of the file, or move the \
-             directory away to begin anew without its past; `tollgate verify` reads all of it"
-        ))
-        .at(PathBuf::from(dir))
-        .of(ErrorKind::Damaged),
     }
 }

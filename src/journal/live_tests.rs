@@ -10,7 +10,8 @@ use std::thread;
 
 use super::disk::Disk;
 use super::frame::Raw;
-use super::log::{BUFFER_BYTES_MAX, Log};
+use super::log::Log;
+use super::refused::BUFFER_BYTES_MAX;
 use super::scan::{Visitor, scan};
 use super::simulated::{Random, SimDisk};
 use super::writer::Writer;

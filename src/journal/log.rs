@@ -13,57 +13,18 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::commit::Commit;
 use super::disk::DiskFile;
 use super::frame::Raw;
+use super::refused::{BUFFER_BYTES_MAX, Busy};
 use super::scan::Position;
-use super::segment::prepare;
 use super::ticket::{Reached, Waiters};
 use super::writer::Writer;
 
-/// Bytes of records that wait to be written; past it a new payment is not taken ([`Busy::Full`]).
-pub(crate) const BUFFER_BYTES_MAX: usize = 8 << 20;
 /// Kinds of records that are counted.
 pub(crate) const KINDS: usize = 8;
-/// How long nothing must have been appended before the last frame is sealed.
-const IDLE: Duration = Duration::from_millis(50);
 /// How long written frames wait for a sync that nobody waits for.
 const LINGER: Duration = Duration::from_millis(2);
-/// How long after a failure the reserve segment is tried again.
-const RESERVE_AGAIN: Duration = Duration::from_secs(1);
-
-/// Why a payment can't be taken now. Nothing of it has been remembered.
-///
-/// ```
-/// assert!(tollgate::Busy::Full.to_string().contains("try again"));
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Busy {
-    /// The disk does not keep up.
-    Full,
-    /// The payment is larger than a record may be: its bytes, and the most.
-    TooLarge(usize, usize),
-    /// The disk has failed; what it said. The program is to be started anew.
-    Failed(String),
-}
-
-impl std::fmt::Display for Busy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Busy::Full => write!(
-                f,
-                "{BUFFER_BYTES_MAX} bytes of records wait for the disk; try again in a few milliseconds"
-            ),
-            Busy::TooLarge(bytes, most) => {
-                write!(f, "the payment takes {bytes} bytes and a record of the journal has at most {most}")
-            }
-            Busy::Failed(said) => {
-                write!(f, "the journal's disk has failed and nothing is recorded any more: {said}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for Busy {}
 
 /// The two threads, and the way to them.
 pub(crate) struct Log {
@@ -76,26 +37,26 @@ pub(crate) struct Log {
 pub(crate) struct Shared {
     /// The number that is drawn next.
     next: AtomicU64,
-    queue: Mutex<Queue>,
-    work: Condvar,
+    pub(super) queue: Mutex<Queue>,
+    pub(super) work: Condvar,
     pub(super) reached: Reached,
     pub(super) waiters: Waiters,
-    dirty: Mutex<Dirty>,
-    sync_work: Condvar,
+    pub(super) dirty: Mutex<Dirty>,
+    pub(super) sync_work: Condvar,
     syncing: Mutex<()>,
-    synced_frame: AtomicU64,
+    pub(super) synced_frame: AtomicU64,
     pub(super) failed: OnceLock<String>,
-    end: OnceLock<Position>,
+    pub(super) end: OnceLock<Position>,
     /// What the disk said when a segment for later was asked of it.
-    reserve: Mutex<Option<String>>,
+    pub(super) reserve: Mutex<Option<String>>,
 }
 
 /// Records on their way to the writer.
-struct Queue {
+pub(super) struct Queue {
     /// In order, as they will stand in a frame.
-    ready: Vec<u8>,
+    pub(super) ready: Vec<u8>,
     /// Where each of them ends.
-    ends: Vec<usize>,
+    pub(super) ends: Vec<usize>,
     /// The number that `ready` goes on with.
     next: u64,
     /// Those whose predecessors are not there yet.
@@ -103,14 +64,14 @@ struct Queue {
     early_bytes: usize,
     /// How many of each kind have been appended.
     kinds: [u64; KINDS],
-    closing: bool,
+    pub(super) closing: bool,
 }
 
 /// What the syncing thread is to sync.
-struct Dirty {
-    file: Arc<dyn DiskFile>,
-    frame: u64,
-    lsn: u64,
+pub(super) struct Dirty {
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) frame: u64,
+    pub(super) lsn: u64,
     /// The highest record whose sync somebody waits for.
     wanted: u64,
     closing: bool,
@@ -147,7 +108,7 @@ impl Log {
         });
         let (commit, sync) = (shared.clone(), shared.clone());
         let commit = Builder::new().name("journal-commit".into()).spawn(move || {
-            let end = Commit { shared: &commit, writer, reserve: None, tried: None }.run();
+            let end = Commit::new(&commit, writer).run();
             commit.ended(end);
         })?;
         let sync = Builder::new().name("journal-sync".into()).spawn(move || {
@@ -278,7 +239,7 @@ impl Shared {
 
     /// Syncs a file up to what was written to it before. One at a time: the system tells of a failed sync once, and
     /// whoever asked in the meantime would hear that all is well.
-    fn sync(&self, file: &dyn DiskFile, frame: u64, lsn: u64) -> io::Result<()> {
+    pub(super) fn sync(&self, file: &dyn DiskFile, frame: u64, lsn: u64) -> io::Result<()> {
         let _turn = self.syncing.lock();
         if let Some(said) = self.failed.get() {
             return Err(io::Error::other(said.clone()));
@@ -315,138 +276,5 @@ impl Shared {
             drop(dirty);
             self.sync(&*file, frame, lsn)?;
         }
-    }
-}
-
-/// The thread that writes.
-struct Commit<'a> {
-    shared: &'a Arc<Shared>,
-    writer: Writer,
-    /// Makes the segment that comes after this one.
-    reserve: Option<JoinHandle<io::Result<()>>>,
-    tried: Option<Instant>,
-}
-
-impl Commit<'_> {
-    fn run(mut self) -> io::Result<()> {
-        let (mut body, mut ends) = (Vec::new(), Vec::new());
-        self.make_reserve();
-        loop {
-            let mut queue = self.shared.queue.lock();
-            let mut idle = false;
-            while queue.ready.is_empty() && !queue.closing && !idle {
-                if self.writer.sealed() && self.shared.reserve.lock().is_none() {
-                    self.shared.work.wait(&mut queue);
-                } else {
-                    idle = self.shared.work.wait_for(&mut queue, IDLE).timed_out();
-                }
-            }
-            let closing = queue.closing;
-            body.clear();
-            ends.clear();
-            std::mem::swap(&mut body, &mut queue.ready);
-            std::mem::swap(&mut ends, &mut queue.ends);
-            drop(queue);
-            if self.shared.failed.get().is_some() {
-                return Ok(());
-            }
-            if !body.is_empty() {
-                self.write(&body, &ends)?;
-                continue;
-            }
-            self.seal()?;
-            if closing {
-                self.sync()?;
-                if let Some(making) = self.reserve.take() {
-                    let _ = making.join();
-                }
-                let _ = self.shared.end.set(self.writer.position());
-                return Ok(());
-            }
-            self.check_reserve();
-        }
-    }
-
-    /// Writes records as few frames.
-    fn write(&mut self, body: &[u8], ends: &[usize]) -> io::Result<()> {
-        let (mut start, mut done) = (0, 0);
-        while done < ends.len() {
-            let most = start + self.writer.body_max();
-            let fit = ends[done..].partition_point(|end| *end <= most);
-            let end = ends[done + fit - 1];
-            self.frame(&body[start..end], fit as u32)?;
-            self.shared.reached.write(self.writer.last_lsn());
-            self.shared.waiters.wake(&self.shared.reached);
-            (start, done) = (end, done + fit);
-        }
-        Ok(())
-    }
-
-    fn frame(&mut self, body: &[u8], records: u32) -> io::Result<()> {
-        let rotates = self.writer.rotates(body.len());
-        if rotates {
-            self.sync()?;
-            if let Some(making) = self.reserve.take() {
-                self.made(making);
-            }
-        }
-        self.writer.write(body, records, self.shared.synced_frame.load(Ordering::Acquire))?;
-        if rotates {
-            self.make_reserve();
-        }
-        let mut dirty = self.shared.dirty.lock();
-        dirty.file = self.writer.file();
-        (dirty.frame, dirty.lsn) = (self.writer.last_frame(), self.writer.last_lsn());
-        drop(dirty);
-        self.shared.sync_work.notify_one();
-        Ok(())
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.shared.sync(&*self.writer.file(), self.writer.last_frame(), self.writer.last_lsn())
-    }
-
-    /// Says in a frame of its own that everything before it is synced.
-    fn seal(&mut self) -> io::Result<()> {
-        if self.writer.sealed() {
-            return Ok(());
-        }
-        self.sync()?;
-        self.frame(&[], 0)
-    }
-
-    fn make_reserve(&mut self) {
-        let (disk, bytes) = (self.writer.disk(), self.writer.segment_bytes());
-        self.tried = Some(Instant::now());
-        let making = Builder::new().name("journal-reserve".into()).spawn(move || {
-            if disk.list()?.iter().any(|name| name == super::segment::RESERVE) {
-                return Ok(());
-            }
-            prepare(&*disk, bytes)
-        });
-        match making {
-            Ok(making) => self.reserve = Some(making),
-            // It is made when it is needed.
-            Err(e) => *self.shared.reserve.lock() = Some(e.to_string()),
-        }
-    }
-
-    /// Hears how making the reserve ended, and tries again if it did not.
-    fn check_reserve(&mut self) {
-        if self.reserve.as_ref().is_some_and(JoinHandle::is_finished)
-            && let Some(making) = self.reserve.take()
-        {
-            self.made(making);
-        }
-        let failed = self.shared.reserve.lock().is_some();
-        if failed && self.reserve.is_none() && self.tried.is_none_or(|at| at.elapsed() > RESERVE_AGAIN) {
-            self.make_reserve();
-        }
-    }
-
-    fn made(&mut self, making: JoinHandle<io::Result<()>>) {
-        let made =
-            making.join().unwrap_or_else(|_| Err(io::Error::other("the thread that makes it panicked")));
-        *self.shared.reserve.lock() = made.err().map(|e| e.to_string());
     }
 }

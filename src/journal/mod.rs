@@ -2,10 +2,14 @@
 //! list edits.
 //!
 //! `live` is the face: an engine beside its journal. `record`, `payment` and `verdict` are what is said, in
-//! the bytes of `wire`; `log` commits in groups and `ticket` waits for it; `writer` puts `frame`s into
-//! `segment`s on a `disk`; `scan` reads them back and judges what is damaged, `past` takes an engine through
-//! them, `replay` compares. `snapshot` saves a start the way from the beginning. docs/journal.md has the format.
+//! the bytes of `wire`; `log` gathers and `commit` writes in groups, `ticket` waits for it; `writer` puts
+//! `frame`s into `segment`s on a `disk`; `scan` reads them back and judges the `damage`, `past` takes an engine
+//! through them: to bring it `back`, or to `replay` and compare. `snapshot` saves a start the way from the
+//! beginning. docs/journal.md has the format.
 
+mod back;
+mod commit;
+mod damage;
 mod disk;
 mod frame;
 pub(crate) mod fuzzing;
@@ -13,7 +17,9 @@ mod live;
 mod log;
 mod past;
 mod payment;
+mod pending;
 mod record;
+mod refused;
 mod replay;
 mod scan;
 mod segment;
@@ -30,11 +36,12 @@ mod live_tests;
 #[cfg(test)]
 mod simulated;
 
-pub(crate) use live::snapshot;
-pub use live::{EditError, Journal, Recovered};
-pub use log::Busy;
+pub use back::Recovered;
+pub(crate) use back::snapshot;
+pub use live::Journal;
 pub use past::Contents;
 pub use record::ListEdit;
+pub use refused::{Busy, EditError};
 pub(crate) use replay::{Replayed, Verified, bytes, replay, verify};
 pub use ticket::{Durability, Ticket};
 

@@ -5,17 +5,21 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use crate::money::{Currency, Money};
 use crate::payment::{FieldError, Payment};
-use crate::schema::{Country, Kind, Schema, Value};
+use crate::schema::{Country, FIELDS_MAX, Kind, Schema, Value};
 
 use super::record::{Slots, instant};
 use super::wire::{Cursor, Malformed, put_bits, put_bytes, put_option, put_signed, put_varint};
 
+// Their number and each of their places is a byte.
+const _: () = assert!(FIELDS_MAX <= u8::MAX as usize);
+
 /// Appends the payment.
 pub(crate) fn put_payment(out: &mut Vec<u8>, schema: &Schema, payment: &Payment) {
-    let set = || schema.fields().filter_map(|(id, _)| Some((id, payment.get(schema, id)?)));
-    put_varint(out, set().count() as u64);
-    for (id, value) in set() {
-        put_varint(out, id.index() as u64);
+    let count = out.len();
+    out.push(0);
+    for (id, value) in schema.fields().filter_map(|(id, _)| Some((id, payment.get(schema, id)?))) {
+        out[count] += 1;
+        out.push(id.0 as u8);
         match value {
             Value::Number(n) => put_bits(out, n),
             Value::Money(money) => {
@@ -46,8 +50,8 @@ pub(crate) fn put_payment(out: &mut Vec<u8>, schema: &Schema, payment: &Payment)
 pub(crate) fn read_payment(bytes: &[u8], schema: &Schema, slots: &Slots) -> Result<Payment, Malformed> {
     let mut cursor = Cursor(bytes);
     let mut payment = Payment::new(schema);
-    for _ in 0..cursor.number::<u8>()? {
-        let slot = cursor.number::<usize>()?;
+    for _ in 0..cursor.byte()? {
+        let slot = usize::from(cursor.byte()?);
         let (kind, id) =
             *slots.0.get(slot).ok_or_else(|| Malformed::new(format!("there is no field {slot}")))?;
         let value = read_value(&mut cursor, kind)?;

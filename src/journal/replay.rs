@@ -12,9 +12,9 @@ use crate::payment::Payment;
 use crate::schema::Schema;
 use crate::token::redact;
 
+use super::back::stopped;
 use super::disk::Directory;
 use super::frame::Raw;
-use super::live::stopped;
 use super::past::{Contents, Judge, Past};
 use super::payment::read_payment;
 use super::record::{Record, Slots};

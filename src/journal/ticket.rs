@@ -8,7 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::log::{Busy, Shared};
+use super::log::Shared;
+use super::refused::Busy;
 
 /// When a score is acknowledged.
 ///
