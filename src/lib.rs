@@ -113,6 +113,7 @@ pub use velocity::{
 #[doc(hidden)]
 pub mod fuzzing {
     pub use crate::codec::fuzzing::{csv_rows, json_payment};
+    pub use crate::learn::import::fuzzing::import;
     pub use crate::model::fuzzing::model;
     pub use crate::rules::fuzzing::{expression, rule_file};
 }
