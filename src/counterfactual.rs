@@ -180,9 +180,7 @@ impl Trial<'_> {
             return None;
         }
         let grid = self.grid(leaf);
-        let mut tries = self.values(leaf, now, grid);
-        tries.sort_by(|a, b| (a - now).abs().total_cmp(&(b - now).abs()));
-        tries.truncate(COUNTERFACTUAL_TRIES_MAX);
+        let tries = nearest(self.values(leaf, now, grid), now);
         let found = tries.iter().position(|value| self.approves_with(leaf, *value))?;
         let side = |value: &&f64| (**value > now) == (tries[found] > now);
         let failed = tries[..found].iter().rfind(side).copied().unwrap_or(now);
@@ -255,6 +253,13 @@ impl Trial<'_> {
     }
 }
 
+/// The values by how near they are, the furthest left out past [`COUNTERFACTUAL_TRIES_MAX`].
+fn nearest(mut values: Vec<f64>, now: f64) -> Vec<f64> {
+    values.sort_by(|a, b| (a - now).abs().total_cmp(&(b - now).abs()));
+    values.truncate(COUNTERFACTUAL_TRIES_MAX);
+    values
+}
+
 /// A value and its neighbours on both sides.
 fn around(mark: f64, grid: Option<f64>) -> [f64; 3] {
     match grid {
@@ -309,5 +314,19 @@ fn constants(node: &Node, leaf: &Leaf, found: &mut Vec<f64>) {
         }
         Node::InNumbers { value, set } if is_leaf(value, leaf) => found.extend(set.iter()),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_values_are_tried_up_to_the_limit_and_not_one_past() {
+        let values = |count: usize| (0..count).rev().map(|i| i as f64).collect::<Vec<_>>();
+        assert_eq!(nearest(values(COUNTERFACTUAL_TRIES_MAX), -1.0).len(), COUNTERFACTUAL_TRIES_MAX);
+        let tried = nearest(values(COUNTERFACTUAL_TRIES_MAX + 1), -1.0);
+        assert_eq!(tried.len(), COUNTERFACTUAL_TRIES_MAX);
+        assert_eq!((tried[0], tried[COUNTERFACTUAL_TRIES_MAX - 1]), (0.0, 2047.0));
     }
 }

@@ -122,6 +122,7 @@ pub use velocity::{
 pub mod fuzzing {
     pub use crate::codec::fuzzing::{csv_rows, json_payment};
     pub use crate::journal::fuzzing::journal;
+    pub use crate::learn::import::fuzzing::import;
     pub use crate::model::fuzzing::model;
     pub use crate::rules::fuzzing::{expression, rule_file};
 }

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use tollgate::{
-    Artifact, Branch, Calibration, Combine, Form, Input, MODEL_INPUTS_MAX, MODEL_TREES_MAX, Node, Sample,
-    TrainingCard, Tree, Trees, Width,
+    Artifact, Branch, Calibration, Combine, Form, Input, MODEL_BYTES_MAX, MODEL_INPUTS_MAX, MODEL_TREES_MAX,
+    Node, Sample, TrainingCard, Tree, Trees, Width,
 };
 
 const INPUTS: usize = 6;
@@ -251,6 +251,16 @@ fn takes_the_most_trees_and_inputs_and_none_more() {
     check(0, 1, "0 trees");
     check(1, MODEL_INPUTS_MAX + 1, "1025 inputs");
     check(1, 0, "0 inputs");
+}
+
+#[test]
+fn a_file_is_read_to_its_limit_and_not_one_byte_past() {
+    // Pages of zeros that nobody touches: the length alone is looked at past the limit.
+    let most = usize::try_from(MODEL_BYTES_MAX).unwrap();
+    let bytes = vec![0; most + 1];
+    let wrong = |bytes| Artifact::read(bytes).unwrap_err().to_string();
+    assert!(wrong(&bytes[..most]).starts_with("no model"));
+    assert!(wrong(&bytes).contains("at most 1073741824 bytes"));
 }
 
 #[test]

@@ -97,7 +97,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "SCORE,...", value_delimiter = ',')]
     threshold: Vec<f64>,
 
-    /// Cut the tested days into this many parts and show each (prequential evaluation)
+    /// Cut the tested days into this many parts, of a day at least, and show each (prequential evaluation)
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=FOLDS_MAX as i64))]
     folds: u16,
 
@@ -286,7 +286,11 @@ fn report(
             immature: found.immature,
         },
         evaluation,
-        folds: if folds > 1 { parts(days, folds).map(fold).collect() } else { Vec::new() },
+        folds: if folds > 1 {
+            parts(days, folds).filter(|part| !part.is_empty()).map(fold).collect()
+        } else {
+            Vec::new()
+        },
         outcomes: by_outcome,
         importance: artifact.map(|a| importance(a, &found.importance)).unwrap_or_default(),
         card: artifact.map(card).unwrap_or_default(),

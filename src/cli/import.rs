@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::cli::open::RulesArgs;
 use crate::cli::{exit, print};
 use crate::error::Error;
 use crate::learn::import::{IMPORT_BYTES_MAX, Inputs, Source};
+use crate::pipeline::Options;
 
 /// Bring in a model that another tool trained
 ///
@@ -27,6 +29,9 @@ enum What {
 /// Bring in a model that another tool trained
 #[derive(clap::Args)]
 struct ModelArgs {
+    #[command(flatten)]
+    rules: RulesArgs,
+
     /// The model's file
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -55,6 +60,9 @@ pub(super) fn run(args: Args) -> Result<u8, Error> {
     let map = fs::read_to_string(&args.map).map_err(|e| Error::io(&args.map, e))?;
     let source = Source::read(&bytes).map_err(|e| Error::new(e.to_string()).at(&args.file))?;
     let inputs = Inputs::parse(&map).map_err(|e| Error::new(e.to_string()).at(&args.map))?;
+    // The expressions must be those of a pipeline that could ask the model.
+    let named = Some((args.map.display().to_string(), map));
+    args.rules.open_options(Options { inputs: named, without_models: true, ..Options::default() })?;
     let stem = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let name = args.name.clone().unwrap_or_else(|| stem(&args.out));
     let origin = args.file.file_name().unwrap_or_default().to_string_lossy();

@@ -349,3 +349,41 @@ impl Collected {
         self.cases.iter().filter(|case| days.contains(&case.day)).copied().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Value;
+    use crate::time::Timestamp;
+
+    fn payment(pipeline: &Pipeline, fraud: bool) -> Payment {
+        let mut payment = Payment::new(pipeline.schema());
+        let at = Timestamp::parse("2026-01-01").unwrap();
+        payment.set(pipeline.schema(), field::AT, Value::Timestamp(at)).unwrap();
+        payment.set(pipeline.schema(), field::FRAUD, Value::Bool(fraud)).unwrap();
+        payment
+    }
+
+    #[test]
+    fn cases_are_taken_to_the_limit_and_not_one_past() {
+        let pipeline = Arc::new(Pipeline::shipped().unwrap());
+        let terms = Terms {
+            test: i32::MIN..i32::MAX,
+            label: Label::Usual,
+            card: field::CARD,
+            delay: Span::default(),
+            maturity: Span::default(),
+            cases_max: 3,
+        };
+        assert_eq!(CASES_MAX, 50_000_000);
+        let judge = Judge::Field(field::FRAUD, false);
+        let mut collector = Collector::new(pipeline.clone(), judge, terms).unwrap();
+        let none = Scored::Activity(Vec::new());
+        collector.write(&[true, false].map(|fraud| payment(&pipeline, fraud)), &none).unwrap();
+        let two = [false, false].map(|fraud| payment(&pipeline, fraud));
+        let wrong = collector.write(&two, &none).unwrap_err().to_string();
+        assert!(wrong.contains("more than 3 payments") && wrong.contains("--test"), "{wrong}");
+        collector.write(&two[..1], &none).unwrap();
+        assert_eq!(collector.finish().unwrap().all().0.len(), 3);
+    }
+}

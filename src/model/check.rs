@@ -36,14 +36,7 @@ fn refuse<T>(reason: String) -> Result<T, ModelError> {
 }
 
 pub(super) fn check_trees(trees: &Trees, inputs: usize) -> Result<(), ModelError> {
-    let count = trees.trees.len();
-    if count == 0 || count > MODEL_TREES_MAX {
-        return refuse(format!("{count} trees, and 1 to {MODEL_TREES_MAX} are possible"));
-    }
-    let nodes: usize = trees.trees.iter().map(|tree| tree.nodes.len()).sum();
-    if nodes > MODEL_NODES_MAX {
-        return refuse(format!("{nodes} nodes, and at most {MODEL_NODES_MAX} are possible"));
-    }
+    check_counts(trees.trees.len(), trees.trees.iter().map(|tree| tree.nodes.len()).sum())?;
     match trees.combine {
         Combine::LogOdds { base } if !base.is_finite() => {
             return refuse(format!("the base is {base}, which is no finite number"));
@@ -72,6 +65,16 @@ pub(super) fn check_trees(trees: &Trees, inputs: usize) -> Result<(), ModelError
         if matches!(trees.combine, Combine::Isolation { .. }) && tree.nodes.iter().any(negative) {
             return refuse(format!("tree {t}: a path length below 0"));
         }
+    }
+    Ok(())
+}
+
+fn check_counts(trees: usize, nodes: usize) -> Result<(), ModelError> {
+    if trees == 0 || trees > MODEL_TREES_MAX {
+        return refuse(format!("{trees} trees, and 1 to {MODEL_TREES_MAX} are possible"));
+    }
+    if nodes > MODEL_NODES_MAX {
+        return refuse(format!("{nodes} nodes, and at most {MODEL_NODES_MAX} are possible"));
     }
     Ok(())
 }
@@ -156,5 +159,18 @@ pub(super) fn check_calibration(calibration: &Calibration) -> Result<(), ModelEr
             }
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_taken_to_their_limits_and_not_one_past() {
+        assert!(check_counts(MODEL_TREES_MAX, MODEL_NODES_MAX).is_ok());
+        let wrong = check_counts(1, MODEL_NODES_MAX + 1).unwrap_err().to_string();
+        assert_eq!(wrong, "8000001 nodes, and at most 8000000 are possible");
+        assert!(check_counts(MODEL_TREES_MAX + 1, 1).is_err() && check_counts(0, 0).is_err());
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::plant::{Part, plant};
 use super::protobuf::{Fields, Wire, floats, integers};
-use super::{IMPORT_TREES_MAX, Source};
+use super::{IMPORT_TREES_MAX, Source, operators};
 use crate::model::{Branch, Calibration, Combine, ModelError, Trees, Width};
 
 const MODEL_GRAPH: u64 = 7;
@@ -25,17 +25,20 @@ struct Attribute<'a> {
     texts: Vec<&'a [u8]>,
 }
 
-fn wrong<T>(what: impl Into<String>) -> Result<T, ModelError> {
+pub(super) fn wrong<T>(what: impl Into<String>) -> Result<T, ModelError> {
     Err(ModelError::new(what))
 }
 
 pub(super) fn read(bytes: &[u8]) -> Result<Source, ModelError> {
     let mut ensembles = Vec::new();
     for graph in messages(bytes, MODEL_GRAPH)? {
+        // A graph lists its nodes in the order in which they are worked out.
         for node in messages(graph, GRAPH_NODE)? {
             let operator = messages(node, NODE_OPERATOR)?.last().copied().unwrap_or_default();
-            if operator.starts_with(b"TreeEnsemble") {
+            if matches!(operator, b"TreeEnsembleClassifier" | b"TreeEnsembleRegressor") {
                 ensembles.push((operator, node));
+            } else {
+                operators::check(graph, operator, node, !ensembles.is_empty())?;
             }
         }
     }
@@ -48,11 +51,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<Source, ModelError> {
         let attribute = Attribute::read(attribute)?;
         attributes.insert(attribute.name, attribute);
     }
+    if let Some(name) = attributes.keys().find(|name| name.ends_with("_as_tensor")) {
+        return wrong(format!("`{name}` holds wider floats than `f32`, which is not read; export in `f32`"));
+    }
     Ensemble { attributes }.source(operator == b"TreeEnsembleRegressor")
 }
 
 /// The messages, or texts, of one field.
-fn messages(message: &[u8], number: u64) -> Result<Vec<&[u8]>, ModelError> {
+pub(super) fn messages(message: &[u8], number: u64) -> Result<Vec<&[u8]>, ModelError> {
     let mut found = Vec::new();
     for field in Fields::of(message) {
         if let (n, Wire::Bytes(bytes)) = field?
