@@ -70,13 +70,13 @@ fn many_threads_decide_as_one_does_in_the_journals_order() {
                     let Some(payment) = payments.get(i) else { return mine };
                     let (decision, ticket) = journal.score(payment).unwrap();
                     mine.push((ticket.lsn(), i, decision));
-                    if i % 7 == 0 {
+                    if i.is_multiple_of(7) {
                         let settlement = Settlement { status: Status::Declined };
                         let _ = journal.settle(payment, settlement).unwrap();
                     }
-                    if i % 50 == 0 {
+                    if i.is_multiple_of(50) {
                         let card = payment.text(crate::schema::field::CARD).unwrap_or("none").to_owned();
-                        let item = (i % 100 == 0).then(ListItem::default);
+                        let item = i.is_multiple_of(100).then(ListItem::default);
                         let _ = journal.edit(ListEdit { list: list.clone(), value: card, item }).unwrap();
                     }
                 }
