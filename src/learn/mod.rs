@@ -7,6 +7,7 @@
 
 mod boost;
 mod calibrate;
+mod card;
 pub(crate) mod cases;
 pub mod evaluate;
 mod forest;
@@ -25,11 +26,12 @@ pub use boost::{BOOST_DEPTH_MAX, BOOST_TREES_MAX, Boost, Stopping};
 pub use calibrate::{
     CalibrationKind, ISOTONIC_FRAUDS_MIN, ISOTONIC_POINTS_MAX, calibration, calibration_error,
 };
+pub(crate) use card::calibration_name;
 pub use forest::{FOREST_TREES_MAX, RandomForest};
 pub use history::{History, Labels, Period, Rows, Stake};
 pub use isolation::{ISOLATION_SAMPLES_MAX, ISOLATION_TREES_MAX, IsolationForest};
 pub(crate) use judged::{Judged, Told};
 pub use logistic::LogisticBaseline;
 pub use matrix::{Matrix, TRAINING_ROWS_MAX};
+pub(crate) use train::train_and_keep;
 pub use train::{Learner, Training, train};
-pub(crate) use train::{calibration_name, train_and_keep};

@@ -19,7 +19,7 @@ use super::summary::group;
 
 /// Inputs that the page shows.
 const IMPORTANCE_SHOWN: usize = 30;
-/// Currencies that are shown, those with most at stake.
+/// Currencies that are shown, those with the largest numbers.
 const CURRENCIES_SHOWN: usize = 4;
 
 const STYLE: &str = "\
@@ -119,7 +119,7 @@ fn page(report: &EvaluationReport) -> String {
     if let Some(more) = report.currencies().len().checked_sub(CURRENCIES_SHOWN).filter(|more| *more > 0) {
         let _ = write!(
             html,
-            "<p>Of money, the {CURRENCIES_SHOWN} currencies with most at stake; {more} more were paid in.</p>"
+            "<p>Of money, the {CURRENCIES_SHOWN} currencies with the largest numbers; {more} more were paid in.</p>"
         );
     }
     html += &tables(report);
