@@ -109,6 +109,18 @@ impl Waiters {
 
 /// A record's number, and the promise of it. Await it, or [`wait`](Ticket::wait) for it; its answer says
 /// how durable the record is.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tollgate::{Durability, Engine, Journal, JournalSettings, Payment, Pipeline};
+/// let dir = std::env::temp_dir().join(format!("tollgate-ticket-{}", std::process::id()));
+/// let engine = Arc::new(Engine::new(Pipeline::shipped()?));
+/// let (journal, _) = Journal::open(&dir, &JournalSettings::default(), engine.clone())?;
+/// let (_, ticket) = journal.score(&Payment::new(engine.pipeline().schema())).unwrap();
+/// assert_eq!(ticket.until(Durability::Sync).wait().unwrap(), Durability::Sync);
+/// # drop((journal, std::fs::remove_dir_all(&dir)));
+/// # Ok::<(), tollgate::Error>(())
+/// ```
 #[must_use = "nothing is acknowledged before the ticket says so"]
 pub struct Ticket {
     lsn: u64,
