@@ -32,6 +32,8 @@ mod writer;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
+mod image_tests;
+#[cfg(test)]
 mod live_tests;
 #[cfg(test)]
 mod simulated;
