@@ -44,6 +44,8 @@ pub(super) struct Back<'a> {
     pub snapshot: Option<u64>,
     /// Snapshots that were of no use, and why.
     pub passed_over: Vec<String>,
+    /// Those of them that are of a past that this journal does not have, and never will.
+    pub strangers: Vec<String>,
 }
 
 impl Back<'_> {
@@ -51,10 +53,11 @@ impl Back<'_> {
     pub fn of<'a>(dir: &Path, disk: &dyn Disk, engine: &'a Engine) -> Result<Back<'a>, Error> {
         let known_since = engine.known_since();
         let digest = engine.pipeline().digest();
-        let mut passed_over = Vec::new();
+        let (mut passed_over, mut strangers) = (Vec::new(), Vec::new());
         for name in snapshot::names(&disk.list().map_err(|e| Error::io(dir, e))?) {
             let restored = Snapshot::load(disk, &name, digest).and_then(|snapshot| {
                 if !reaches(disk, &snapshot.head.position) {
+                    strangers.push(name.clone());
                     return Err("the journal does not reach as far, or is damaged before".to_owned());
                 }
                 snapshot.restore(engine).map(|()| snapshot)
@@ -66,7 +69,13 @@ impl Back<'_> {
                     let found = scan_from(disk, Some(position), &mut past);
                     let found = found.map_err(|stop| stopped(dir, stop))?;
                     let (past, _) = past.finish();
-                    return Ok(Back { past, found, snapshot: Some(position.next_lsn - 1), passed_over });
+                    return Ok(Back {
+                        past,
+                        found,
+                        snapshot: Some(position.next_lsn - 1),
+                        passed_over,
+                        strangers,
+                    });
                 }
                 Err(why) => {
                     engine.forget(known_since);
@@ -76,7 +85,7 @@ impl Back<'_> {
         }
         let mut past = Past::new(engine, Remember);
         let found = scan(disk, &mut past).map_err(|stop| stopped(dir, stop))?;
-        Ok(Back { past: past.finish().0, found, snapshot: None, passed_over })
+        Ok(Back { past: past.finish().0, found, snapshot: None, passed_over, strangers })
     }
 }
 

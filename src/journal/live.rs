@@ -118,13 +118,17 @@ impl Journal {
             return Err(Error::new(why).at(dir));
         }
         let known_since = engine.known_since();
-        let Back { past, found, snapshot, passed_over } = Back::of(dir, &*disk, &engine)?;
+        let Back { past, found, snapshot, passed_over, strangers } = Back::of(dir, &*disk, &engine)?;
         let segment = settings.segment_bytes.clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX) / 512 * 512;
         let writer = match &found {
             Some(scan) => Writer::resume(disk.clone(), scan, segment),
             None => Writer::begin(disk.clone(), rand::random::<u64>(), own, segment),
         };
         let writer = writer.map_err(|e| Error::io(dir, e))?;
+        // Their numbers may be higher than those of snapshots to come, which they would displace.
+        for name in strangers {
+            disk.remove(&name).map_err(|e| Error::io(dir.join(name), e))?;
+        }
         let recovered = Recovered {
             contents: past.contents.clone(),
             torn: found.as_ref().and_then(|scan| scan.torn.as_ref()).map(ToString::to_string),

@@ -218,6 +218,8 @@ fn a_snapshot_ahead_of_a_journal_that_lost_its_tail_is_passed_over() {
     let (_journal, recovered) = open(dir.path(), &engine());
     assert!(recovered.snapshot.is_none() && recovered.contents.payments < 300);
     assert!(recovered.passed_over[0].contains("does not reach as far"), "{:?}", recovered.passed_over);
+    let names = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name());
+    assert!(!names.into_iter().any(|name| name.to_string_lossy().ends_with(".snapshot")), "it is gone");
 }
 
 #[test]
