@@ -119,6 +119,8 @@ pub(crate) fn scan_from(
             }
             now.frames(&name, &bytes, visitor, before)?;
         }
+        let rest = bytes.get(now.end as usize..).unwrap_or_default();
+        now.resumes = (number < last).then(|| now.later(rest).next()).flatten().map(|h| h.first_lsn);
         before += bytes.len() as u64;
         reading = Some(now);
     }
@@ -178,6 +180,8 @@ struct Reading {
     segment: String,
     end: u64,
     length: u64,
+    /// The record that a segment goes on with behind a frame that is not good.
+    resumes: Option<u64>,
     torn: Option<Torn>,
 }
 
@@ -196,6 +200,7 @@ impl Reading {
             segment: String::new(),
             end: 0,
             length: 0,
+            resumes: None,
             torn: None,
         }
     }
@@ -215,7 +220,8 @@ impl Reading {
         // A segment is begun when all before it is synced.
         if header.first_frame != self.next_frame {
             let why = format!("frame {} is damaged, and {name} begins after it", self.next_frame);
-            return at(&self.segment, self.end, Some(header.first_lsn.saturating_sub(1)), why);
+            let next = self.resumes.unwrap_or(header.first_lsn);
+            return at(&self.segment, self.end, Some(next.saturating_sub(1)), why);
         }
         if header.first_lsn != self.next_lsn || header.previous != self.chain {
             return at(name, 0, None, "it does not follow from what is before it".to_owned());
@@ -263,29 +269,30 @@ impl Reading {
         Ok(())
     }
 
+    /// Whole frames behind the one that is not.
+    fn later<'a>(&self, rest: &'a [u8]) -> impl Iterator<Item = Header> + use<'a> {
+        let (journal, next) = (self.journal, self.next_frame);
+        let whole = move |at| Header::whole(&rest[at..], journal).map(|(header, _)| header);
+        (0..rest.len()).step_by(SECTOR).filter_map(whole).filter(move |header| header.frame >= next)
+    }
+
     /// Judges what is behind the last good frame.
     fn tail(&mut self, name: &str, bytes: &[u8]) -> Result<(), Stop> {
         let rest = bytes.get(self.end as usize..).unwrap_or_default();
         if rest.iter().all(|b| *b == 0) {
             return Ok(());
         }
-        let mut later = 0;
-        for offset in (0..rest.len()).step_by(SECTOR) {
-            let Some((header, _)) = Header::whole(&rest[offset..], self.journal) else { continue };
-            if header.frame < self.next_frame {
-                continue;
-            }
-            if header.durable >= self.next_frame {
-                let why = format!(
-                    "frame {} is damaged, and frame {} says that it was synced",
-                    self.next_frame, header.frame
-                );
-                let lsns = (self.next_lsn, Some(header.first_lsn.saturating_sub(1)));
-                return Err(Stop::Refused(Refusal { segment: name.to_owned(), offset: self.end, lsns, why }));
-            }
-            later += 1;
+        let later: Vec<Header> = self.later(rest).collect();
+        if let Some(proof) = later.iter().find(|header| header.durable >= self.next_frame) {
+            let why = format!(
+                "frame {} is damaged, and frame {} says that it was synced",
+                self.next_frame, proof.frame
+            );
+            let last = later.first().map(|header| header.first_lsn.saturating_sub(1));
+            let (segment, lsns) = (name.to_owned(), (self.next_lsn, last));
+            return Err(Stop::Refused(Refusal { segment, offset: self.end, lsns, why }));
         }
-        self.torn = Some(Torn { segment: name.to_owned(), offset: self.end, frames: later });
+        self.torn = Some(Torn { segment: name.to_owned(), offset: self.end, frames: later.len() as u64 });
         Ok(())
     }
 }
