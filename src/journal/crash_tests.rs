@@ -227,6 +227,24 @@ fn no_flipped_bit_is_a_silent_loss() {
     }
 }
 
+/// What the fuzz target does, on mutants of a good segment, its frames and its records.
+#[test]
+fn mutants_do_no_harm() {
+    let (disk, ..) = small(true);
+    let good = disk.open("00000001.log", false).unwrap().read().unwrap();
+    let mut random = Random(3);
+    for round in 0..3_000 {
+        let from = [0, 4096, 4096 + 80 + 9][round % 3];
+        let mut bytes = good[from..].to_owned();
+        for _ in 0..random.below(4) {
+            let at = random.below(bytes.len() as u64) as usize;
+            bytes[at] = random.next() as u8;
+        }
+        bytes.truncate(random.below(2 * bytes.len() as u64) as usize);
+        super::fuzzing::journal(&bytes);
+    }
+}
+
 #[test]
 fn what_is_missing_or_cut_is_named() {
     let refusal = |disk: &SimDisk| match read(disk) {
