@@ -80,7 +80,7 @@ pub use engine::{Engine, Event};
 pub use error::{Diagnostic, Error, ErrorKind};
 pub use expr::{Columns, ExprError, Facts, Limits as ExprLimits, Number, Scope, Test};
 pub use journal::{
-    Busy, Contents, Durability, EditError, Journal, JournalSettings, ListEdit, Recovered, SEGMENT_BYTES_MAX,
+    Busy, Contents, Durability, EditError, Journal, JournalSettings, Recovered, SEGMENT_BYTES_MAX,
     SEGMENT_BYTES_MIN, Ticket,
 };
 pub use learn::{
@@ -89,7 +89,9 @@ pub use learn::{
     Labels, Learner, LogisticBaseline, Matrix, Period, RandomForest, Rows, Stake, Stopping,
     TRAINING_ROWS_MAX, Training, calibration, calibration_error, train,
 };
-pub use list::{LIST_ITEMS_MAX, LIST_VALUE_BYTES_MAX, LISTS_MAX, List, ListError, ListItem, ListKind, Lists};
+pub use list::{
+    LIST_ITEMS_MAX, LIST_VALUE_BYTES_MAX, LISTS_MAX, List, ListEdit, ListError, ListItem, ListKind, Lists,
+};
 pub use model::{
     Artifact, Branch, Calibration, Combine, Form, Input, Logistic, MODEL_BYTES_MAX, MODEL_DEPTH_MAX,
     MODEL_INPUTS_MAX, MODEL_NODES_MAX, MODEL_TREE_NODES_MAX, MODEL_TREES_MAX, Model, ModelError, Node,

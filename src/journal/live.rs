@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::decision::{CONTRIBUTIONS_MAX, Decision, RULES_MAX, VALUES_MAX};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
+use crate::list::{Edits, ListEdit};
 use crate::payment::Payment;
 use crate::pipeline::Pipeline;
 use crate::stage::Settlement;
@@ -18,10 +19,10 @@ use crate::stage::Settlement;
 use super::back::{Back, Recovered, seed};
 use super::disk::{Directory, Disk, Lock};
 use super::log::Log;
-use super::past::{Contents, Edits, Past, apply};
+use super::past::{Contents, Past};
 use super::payment::put_payment;
 use super::pending::Pending;
-use super::record::{ListEdit, PipelineChange, Record};
+use super::record::{PipelineChange, Record};
 use super::refused::{Busy, EditError};
 use super::snapshot::{self, Head};
 use super::ticket::{Durability, Ticket};
@@ -226,7 +227,7 @@ impl Journal {
         self.log.admit(0).map_err(EditError::Busy)?;
         let list = self.engine.pipeline().lists().get(&edit.list);
         let list = list.ok_or_else(|| EditError::NoList(edit.list.clone()))?;
-        if !apply(&list, &edit).map_err(EditError::Value)? {
+        if !edit.make(&list).map_err(EditError::Value)? {
             return Ok(None);
         }
         let ticket = self.put(Record::List(edit.clone()));

@@ -18,7 +18,7 @@ use super::writer::Writer;
 use super::*;
 use crate::decision::Decision;
 use crate::engine::Engine;
-use crate::list::ListItem;
+use crate::list::{ListEdit, ListItem};
 use crate::payment::Payment;
 use crate::pipeline::Pipeline;
 use crate::simulate::{Simulator, SimulatorSettings};

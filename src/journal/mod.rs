@@ -42,7 +42,6 @@ pub use back::Recovered;
 pub(crate) use back::snapshot;
 pub use live::Journal;
 pub use past::Contents;
-pub use record::ListEdit;
 pub use refused::{Busy, EditError};
 pub(crate) use replay::{Replayed, Verified, bytes, replay, verify};
 pub use ticket::{Durability, Ticket};

@@ -1,11 +1,9 @@
 //! Takes an engine through what a journal holds: to remember it, or to decide everything again.
 
-use std::collections::BTreeMap;
-
 use crate::decision::Decision;
 use crate::engine::{Engine, Event};
 use crate::expr::Facts;
-use crate::list::{List, ListError, ListItem, Lists};
+use crate::list::{Edits, ListEdit};
 use crate::payment::Payment;
 use crate::stage::Settlement;
 use crate::velocity::Status;
@@ -13,7 +11,7 @@ use crate::velocity::Status;
 use super::frame::Raw;
 use super::log::KINDS;
 use super::payment::read_payment;
-use super::record::{ListEdit, PipelineChange, Record, Slots, kind};
+use super::record::{PipelineChange, Record, Slots, kind};
 use super::scan::Visitor;
 use super::snapshot::Head;
 
@@ -197,49 +195,10 @@ impl<'a, J: Judge> Past<'a, J> {
     fn edit(&mut self, lsn: u64, edit: ListEdit) {
         match self.engine.pipeline().lists().get(&edit.list) {
             // What was accepted then may be refused by a list that has changed since; it is as good as gone.
-            Some(list) => self.orphaned += u64::from(apply(&list, &edit).is_err()),
+            Some(list) => self.orphaned += u64::from(edit.make(&list).is_err()),
             None => self.orphaned += 1,
         }
         self.edits.push(lsn, edit);
-    }
-}
-
-/// What edits of lists came to: of each value the last edit, and its number.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Edits(BTreeMap<(String, String), (u64, Option<ListItem>)>);
-
-impl Edits {
-    pub fn push(&mut self, lsn: u64, edit: ListEdit) {
-        self.0.insert((edit.list, edit.value), (lsn, edit.item));
-    }
-
-    /// Makes them to the lists of a pipeline, in the order in which they were made: one value may have been
-    /// written in two ways.
-    pub fn apply(&self, lists: &Lists) {
-        for (_, edit) in self.list() {
-            if let Some(found) = lists.get(&edit.list) {
-                // A list that has become one of another kind takes no part in what it held.
-                let _ = apply(&found, &edit);
-            }
-        }
-    }
-
-    /// All of them in that order, with their numbers.
-    pub fn list(&self) -> Vec<(u64, ListEdit)> {
-        let edit = |((list, value), (lsn, item)): (&(String, String), &(u64, Option<ListItem>))| {
-            (*lsn, ListEdit { list: list.clone(), value: value.clone(), item: item.clone() })
-        };
-        let mut edits: Vec<_> = self.0.iter().map(edit).collect();
-        edits.sort_unstable_by_key(|(lsn, _)| *lsn);
-        edits
-    }
-}
-
-/// Does the edit; whether anything changed.
-pub(super) fn apply(list: &List, edit: &ListEdit) -> Result<bool, ListError> {
-    match &edit.item {
-        Some(item) => list.insert(&edit.value, item.clone()).map(|()| true),
-        None => Ok(list.remove(&edit.value)),
     }
 }
 

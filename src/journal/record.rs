@@ -1,7 +1,7 @@
 //! What a record says: its kinds, each with a version, and their bytes.
 
 use crate::decision::Digest;
-use crate::list::ListItem;
+use crate::list::{ListEdit, ListItem};
 use crate::schema::{FieldId, Kind, Schema};
 use crate::time::Timestamp;
 use crate::velocity::Status;
@@ -37,23 +37,6 @@ pub(crate) enum Record<'a> {
     Pipeline(PipelineChange),
     /// The program ended as it should.
     Shutdown,
-}
-
-/// One edit of a list.
-///
-/// ```
-/// use tollgate::{ListEdit, ListItem};
-/// let add = ListEdit { list: "blocked".into(), value: "tok_1".into(), item: Some(ListItem::default()) };
-/// assert!(add.item.is_some()); // `None` takes the value out
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListEdit {
-    /// The list's name.
-    pub list: String,
-    /// The value, written as it would stand in the list.
-    pub value: String,
-    /// What is known of it from now on; `None` when it is taken out.
-    pub item: Option<ListItem>,
 }
 
 /// Which pipeline decides, and how its payments are written.

@@ -7,11 +7,12 @@ use std::io;
 
 use crate::decision::Digest;
 use crate::engine::Engine;
+use crate::list::{Edits, ListEdit};
 use crate::time::Timestamp;
 
 use super::disk::{Disk, DiskFile};
-use super::past::{Contents, Edits};
-use super::record::{ListEdit, PipelineChange, instant};
+use super::past::Contents;
+use super::record::{PipelineChange, instant};
 use super::scan::Position;
 use super::wire::{Cursor, Malformed, put_bytes, put_option, put_signed, put_varint};
 

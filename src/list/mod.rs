@@ -5,6 +5,7 @@
 //! made again tomorrow.
 
 mod blocks;
+mod edits;
 mod file;
 mod prefixes;
 
@@ -25,6 +26,8 @@ use crate::schema::{Country, Schema, symbol};
 use crate::time::Timestamp;
 use crate::token::contains_pan;
 use blocks::{Block, Blocks};
+pub(crate) use edits::Edits;
+pub use edits::ListEdit;
 use prefixes::{Prefixes, Range};
 
 /// Most items of one list: about 150 MB at this size.

@@ -9,11 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::app::App;
+use super::lists;
 use super::log::{self, Level};
 use super::problem::{Kind, Problem};
+use super::recorder::Record;
+use super::score::not_recorded;
 use crate::engine::Prepared;
 use crate::error::Error;
-use crate::list::{ListItem, Lists};
+use crate::list::{Edits, ListEdit};
 use crate::pipeline::{Options, Pipeline};
 
 /// Most files of a posted folder.
@@ -25,14 +28,9 @@ pub(super) struct Control {
     options: Options,
     /// Held for as long as a pipeline is made and swapped.
     turn: Mutex<()>,
+    /// The list edits that a reload must not undo.
     edits: Mutex<Edits>,
-}
-
-/// The list edits that a reload must not undo.
-struct Edits {
-    max: usize,
-    /// By list and value: the item that was put, or nothing where one was taken off.
-    latest: HashMap<(String, String), Option<ListItem>>,
+    edits_max: usize,
 }
 
 /// What is asked.
@@ -69,33 +67,28 @@ struct Posted {
 
 impl Control {
     pub(super) fn new((folder, options): (Option<PathBuf>, Options), edits_max: usize) -> Control {
-        let edits = Edits { max: edits_max, latest: HashMap::new() };
-        Control { folder, options, turn: Mutex::default(), edits: Mutex::new(edits) }
+        Control { folder, options, turn: Mutex::default(), edits: Mutex::default(), edits_max }
     }
 
-    /// Edits a list of the pipeline in force, and sees to it that the edit outlives reloads.
+    /// Edits a list of the pipeline in force, has it recorded, and sees to it that the edit outlives reloads.
+    /// Whether anything changed.
     ///
     /// # Errors
-    /// What `edit` says, or that no more edits are remembered.
-    pub(super) fn edit<T>(
-        &self,
-        app: &App,
-        (list, value): (&str, &str),
-        item: Option<&ListItem>,
-        edit: impl FnOnce(&Lists) -> Result<T, Problem>,
-    ) -> Result<T, Problem> {
+    /// When there is no such list, the value can't be on it, no more edits are remembered, or it was not recorded.
+    pub(super) fn edit(&self, app: &App, edit: ListEdit) -> Result<bool, Problem> {
         let mut edits = self.edits.lock();
-        let place = (list.to_owned(), value.to_owned());
-        if edits.latest.len() >= edits.max && !edits.latest.contains_key(&place) {
+        if edits.len() >= self.edits_max && !edits.has(&edit) {
             return Err(Problem::new(
                 Kind::BadItem,
-                format!("more than {} edits since the start", edits.max),
+                format!("more than {} edits since the start", self.edits_max),
             )
             .remedy("move them into the list's file and start anew, or raise `limits.list_edits`"));
         }
-        let done = edit(app.engine.current().pipeline().lists())?;
-        edits.latest.insert(place, item.cloned());
-        Ok(done)
+        let list = lists::list(app.engine.current().pipeline().lists(), &edit.list)?;
+        let changed = edit.make(&list).map_err(|e| Problem::new(Kind::BadItem, e.to_string()))?;
+        app.recorder.record(Record::Listed(&edit)).map_err(not_recorded)?;
+        edits.add(edit);
+        Ok(changed)
     }
 
     fn build(&self, files: Option<Vec<(String, String)>>) -> Result<Pipeline, Error> {
@@ -103,19 +96,6 @@ impl Control {
             (Some(files), folder) => Pipeline::of_texts(files, folder.as_deref(), &self.options),
             (None, Some(folder)) => Pipeline::open_with(folder, &self.options),
             (None, None) => Pipeline::shipped_with(&self.options),
-        }
-    }
-}
-
-impl Edits {
-    /// Makes the edits once more, on a new pipeline's lists. What no longer fits its list is left out.
-    fn again(&self, lists: &Lists) {
-        for ((list, value), item) in &self.latest {
-            let Some(list) = lists.get(list) else { continue };
-            match item {
-                Some(item) => drop(list.insert(value, item.clone())),
-                None => drop(list.remove(value)),
-            }
         }
     }
 }
@@ -196,7 +176,7 @@ fn attempt(app: &App, ask: &Ask) -> Result<Report, Problem> {
         return Ok(report);
     }
     let prepared = app.engine.prepare(pipeline);
-    app.control.edits.lock().again(prepared.pipeline().lists());
+    app.control.edits.lock().apply(prepared.pipeline().lists());
     report.keeps_windows = prepared.keeps_memory;
     (report.tried, report.changed) = rehearse(app, &prepared);
     if ask.dry_run {
@@ -216,7 +196,7 @@ fn attempt(app: &App, ask: &Ask) -> Result<Report, Problem> {
     }
     // Edits made while it was tried are made on it too, and none can be made until it is in force.
     let edits = app.control.edits.lock();
-    edits.again(prepared.pipeline().lists());
+    edits.apply(prepared.pipeline().lists());
     app.engine.adopt(prepared);
     report.swapped = true;
     Ok(report)

@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::app::App;
 use super::problem::{Kind, Problem};
-use super::recorder::Record;
 use super::reply::Reply;
-use super::score::{json, not_recorded};
-use crate::list::{List, ListItem, Lists};
+use super::score::json;
+use crate::list::{List, ListEdit, ListItem, Lists};
 use crate::time::Timestamp;
 
 /// Most items of one answer; `after` asks for the next ones.
@@ -58,7 +57,11 @@ struct Shown {
     source: String,
 }
 
-fn list(lists: &Lists, name: &str) -> Result<Arc<List>, Problem> {
+/// The list of a name.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn list(lists: &Lists, name: &str) -> Result<Arc<List>, Problem> {
     lists.get(name).ok_or_else(|| {
         let problem = Problem::new(Kind::NotFound, "the pipeline has no list of this name");
         match lists.nearest(name) {
@@ -111,13 +114,8 @@ pub(super) fn put(app: &App, name: &str, body: &[u8]) -> Result<Response<Reply>,
         })?),
     };
     let item = ListItem { expires, reason: reason.into(), source: source.into() };
-    let value = value.trim();
-    app.control.edit(app, (name, value), Some(&item), |lists| {
-        list(lists, name)?
-            .insert(value, item.clone())
-            .map_err(|e| Problem::new(Kind::BadItem, e.to_string()))?;
-        app.recorder.record(Record::Listed { list: name, value, item: &item }).map_err(not_recorded)
-    })?;
+    let (list, value) = (name.to_owned(), value.trim().to_owned());
+    app.control.edit(app, ListEdit { list, value, item: Some(item) })?;
     Ok(json(&b"{\"put\":true}"[..]))
 }
 
@@ -135,12 +133,8 @@ pub(super) fn delete(
         Some(value) => value.to_owned(),
         None => read::<Taken>(body, "{\"value\": \"...\"}, or name it by ?value=")?.value,
     };
-    let value = value.trim();
-    let removed = app.control.edit(app, (name, value), None, |lists| {
-        let removed = list(lists, name)?.remove(value);
-        app.recorder.record(Record::Unlisted { list: name, value }).map_err(not_recorded)?;
-        Ok(removed)
-    })?;
+    let (list, value) = (name.to_owned(), value.trim().to_owned());
+    let removed = app.control.edit(app, ListEdit { list, value, item: None })?;
     Ok(json(format!("{{\"removed\":{removed}}}")))
 }
 

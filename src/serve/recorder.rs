@@ -2,7 +2,7 @@
 
 use crate::decision::Decision;
 use crate::error::Error;
-use crate::list::ListItem;
+use crate::list::ListEdit;
 use crate::payment::Payment;
 use crate::stage::Settlement;
 use crate::time::Timestamp;
@@ -15,10 +15,8 @@ pub(crate) enum Record<'a> {
     Scored(&'a Payment, &'a Decision),
     /// What became of a payment that was scored before; the instant is the caller's.
     Settled(&'a Payment, Settlement, Option<Timestamp>),
-    /// An item that was put on a list.
-    Listed { list: &'a str, value: &'a str, item: &'a ListItem },
-    /// An item that was taken off a list.
-    Unlisted { list: &'a str, value: &'a str },
+    /// An item that was put on a list, or taken off one.
+    Listed(&'a ListEdit),
 }
 
 /// Keeps a record of what was decided.
@@ -36,9 +34,7 @@ pub(crate) struct Nothing;
 impl Recorder for Nothing {
     fn record(&self, record: Record<'_>) -> Result<(), Error> {
         match record {
-            Record::Scored(..) | Record::Settled(..) | Record::Listed { .. } | Record::Unlisted { .. } => {
-                Ok(())
-            }
+            Record::Scored(..) | Record::Settled(..) | Record::Listed(..) => Ok(()),
         }
     }
 }
