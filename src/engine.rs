@@ -94,6 +94,43 @@ impl State {
     }
 }
 
+impl State {
+    fn score(&self, payment: &Payment) -> Decision {
+        self.decide(payment, |v, p, filters, out| (v.observe(p, filters, out), ())).0
+    }
+
+    fn preview(&self, payment: &Payment) -> Decision {
+        self.decide(payment, |v, p, filters, out| (v.peek(p, filters, out), ())).0
+    }
+
+    fn settle_drawing<N>(
+        &self,
+        payment: &Payment,
+        settlement: Settlement,
+        draw: impl FnOnce() -> N,
+    ) -> (bool, N) {
+        let answer = self.velocity.settle_drawing(payment, settlement.status, draw);
+        self.pipeline.settle(Facts::new(payment, &[]), settlement);
+        answer
+    }
+
+    /// What `ask` makes of a payment, of what is known of it, and of what that lacks; remembers nothing.
+    fn peek<T>(&self, payment: &Payment, ask: impl FnOnce(Facts<'_>, Degraded) -> T) -> T {
+        let State { pipeline, velocity } = self;
+        with_activity(pipeline.plan().aggregates().len(), |activity| {
+            let degraded = velocity.peek(payment, pipeline.filters(payment), activity);
+            ask(Facts::new(payment, activity), degraded)
+        })
+    }
+
+    fn explain(&self, payment: &Payment) -> Explanation {
+        let pipeline = &self.pipeline;
+        self.peek(payment, |facts, degraded| {
+            Explanation::new(pipeline, facts, &pipeline.decide(facts, degraded))
+        })
+    }
+}
+
 thread_local! {
     /// Each thread's room for one payment's activity, so that scoring does not allocate.
     static ACTIVITY: Cell<Vec<f64>> = const { Cell::new(Vec::new()) };
@@ -139,7 +176,7 @@ impl Engine {
     /// Decides about the payment with what was known before it, then remembers it. Cannot fail,
     /// does no I/O, reads no clock, allocates nothing once warm.
     pub fn score(&self, payment: &Payment) -> Decision {
-        self.state.load().decide(payment, |v, p, filters, out| (v.observe(p, filters, out), ())).0
+        self.state.load().score(payment)
     }
 
     /// As [`Engine::score`]; `draw` is called once, while everything that the payment shares with others is
@@ -150,7 +187,7 @@ impl Engine {
 
     /// The decision that [`Engine::score`] would give; remembers nothing.
     pub fn preview(&self, payment: &Payment) -> Decision {
-        self.state.load().decide(payment, |v, p, filters, out| (v.peek(p, filters, out), ())).0
+        self.state.load().preview(payment)
     }
 
     /// Scores payments in order, on all threads of the current rayon pool; appends the same
@@ -202,11 +239,7 @@ impl Engine {
         settlement: Settlement,
         draw: impl FnOnce() -> N,
     ) -> (bool, N) {
-        let state = self.state.load();
-        let State { pipeline, velocity } = &**state;
-        let answer = velocity.settle_drawing(payment, settlement.status, draw);
-        pipeline.settle(Facts::new(payment, &[]), settlement);
-        answer
+        self.state.load().settle_drawing(payment, settlement, draw)
     }
 
     /// Swaps the pipeline, seen all at once by every thread; returns the one before. The memory
@@ -268,24 +301,14 @@ impl Engine {
     /// The truth of every rule and the value of everything they read, for a payment that has not
     /// been scored yet; remembers nothing.
     pub fn explain(&self, payment: &Payment) -> Explanation {
-        let state = self.state.load();
-        let State { pipeline, velocity } = &**state;
-        with_activity(pipeline.plan().aggregates().len(), |activity| {
-            let degraded = velocity.peek(payment, pipeline.filters(payment), activity);
-            let facts = Facts::new(payment, activity);
-            Explanation::new(pipeline, facts, &pipeline.decide(facts, degraded))
-        })
+        self.state.load().explain(payment)
     }
 
     /// The smallest change of one number that would have brought the payment an approval; `None` when
     /// it is approved as it is, or no change of one number does. Remembers nothing.
     pub fn counterfactual(&self, payment: &Payment) -> Option<Counterfactual> {
         let state = self.state.load();
-        let State { pipeline, velocity } = &**state;
-        with_activity(pipeline.plan().aggregates().len(), |activity| {
-            let degraded = velocity.peek(payment, pipeline.filters(payment), activity);
-            Counterfactual::find(pipeline, Facts::new(payment, activity), degraded)
-        })
+        state.peek(payment, |facts, degraded| Counterfactual::find(&state.pipeline, facts, degraded))
     }
 
     /// Entities remembered, and the bytes they take.
@@ -307,29 +330,22 @@ impl Current {
 
     /// As [`Engine::score`].
     pub(crate) fn score(&self, payment: &Payment) -> Decision {
-        self.0.decide(payment, |v, p, filters, out| (v.observe(p, filters, out), ())).0
+        self.0.score(payment)
     }
 
     /// As [`Engine::preview`].
     pub(crate) fn preview(&self, payment: &Payment) -> Decision {
-        self.0.decide(payment, |v, p, filters, out| (v.peek(p, filters, out), ())).0
+        self.0.preview(payment)
     }
 
     /// As [`Engine::settle`].
     pub(crate) fn settle(&self, payment: &Payment, settlement: Settlement) -> bool {
-        let known = self.0.velocity.settle(payment, settlement.status);
-        self.0.pipeline.settle(Facts::new(payment, &[]), settlement);
-        known
+        self.0.settle_drawing(payment, settlement, || ()).0
     }
 
     /// As [`Engine::explain`].
     pub(crate) fn explain(&self, payment: &Payment) -> Explanation {
-        let State { pipeline, velocity } = &**self.0;
-        with_activity(pipeline.plan().aggregates().len(), |activity| {
-            let degraded = velocity.peek(payment, pipeline.filters(payment), activity);
-            let facts = Facts::new(payment, activity);
-            Explanation::new(pipeline, facts, &pipeline.decide(facts, degraded))
-        })
+        self.0.explain(payment)
     }
 }
 
@@ -349,7 +365,7 @@ impl Prepared {
 
     /// The decision that it would give; remembers nothing.
     pub(crate) fn preview(&self, payment: &Payment) -> Decision {
-        self.state.decide(payment, |v, p, filters, out| (v.peek(p, filters, out), ())).0
+        self.state.preview(payment)
     }
 }
 
