@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use dashmap::DashMap;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Duration, timeout};
@@ -145,6 +146,21 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
+/// Serves a connection to its end, which is after the request in hand once no more are to be accepted.
+async fn until_stopped<C>(connection: C, stop: &mut watch::Receiver<bool>) -> Result<(), C::Error>
+where
+    C: GracefulConnection,
+{
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = &mut connection => ended,
+        () = stopped(stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    }
+}
+
 struct Connection {
     app: Arc<App>,
     door: Door,
@@ -202,14 +218,7 @@ impl Connection {
                     .max_headers(limits.headers)
                     .max_header_size(limits.header_bytes)
                     .half_close(false);
-                let mut connection = std::pin::pin!(builder.serve_connection(stream, service));
-                tokio::select! {
-                    ended = &mut connection => ended,
-                    () = stopped(&mut self.stop) => {
-                        connection.as_mut().graceful_shutdown();
-                        connection.await
-                    }
-                }
+                until_stopped(builder.serve_connection(stream, service), &mut self.stop).await
             }
             Protocol::Http2 => {
                 let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
@@ -221,14 +230,7 @@ impl Connection {
                     .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
                     .initial_stream_window_size(WINDOWS.0)
                     .initial_connection_window_size(WINDOWS.1);
-                let mut connection = std::pin::pin!(builder.serve_connection(stream, service));
-                tokio::select! {
-                    ended = &mut connection => ended,
-                    () = stopped(&mut self.stop) => {
-                        connection.as_mut().graceful_shutdown();
-                        connection.await
-                    }
-                }
+                until_stopped(builder.serve_connection(stream, service), &mut self.stop).await
             }
         };
         match ended {
