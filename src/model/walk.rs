@@ -6,9 +6,9 @@ use super::forest::Forest;
 /// Trees, or rows, walked at once: enough loads in flight to hide the wait for a node.
 const IN_FLIGHT: usize = 8;
 /// Trees whose leaves are found before they are summed.
-pub(super) const BLOCK_TREES: usize = 256;
+const BLOCK_TREES: usize = 256;
 /// Room for the leaves of some trees.
-pub(super) type Leaves = [u32; BLOCK_TREES + IN_FLIGHT];
+type Leaves = [u32; BLOCK_TREES + IN_FLIGHT];
 
 impl Forest {
     /// The node after `at`; a leaf gives itself.
@@ -32,7 +32,7 @@ impl Forest {
     }
 
     /// The leaf of one tree.
-    pub(super) fn leaf(&self, row: &[f32], mut at: u32) -> u32 {
+    fn leaf(&self, row: &[f32], mut at: u32) -> u32 {
         loop {
             let next = self.step(row, at);
             if next == at {
@@ -45,7 +45,7 @@ impl Forest {
     /// The leaves of some trees. Eight are on their way at a time, and whichever arrives makes room for the
     /// next, without a branch that could be guessed wrong.
     /// `ABSENT` says that the row may lack an input; most rows don't, and are asked less.
-    pub(super) fn leaves<const ABSENT: bool>(&self, row: &[f32], roots: &[u32], leaves: &mut Leaves) {
+    fn leaves<const ABSENT: bool>(&self, row: &[f32], roots: &[u32], leaves: &mut Leaves) {
         let Some(first) = roots.first_chunk::<IN_FLIGHT>().filter(|_| self.sets.is_empty()) else {
             leaves.iter_mut().zip(roots).for_each(|(leaf, root)| *leaf = self.leaf(row, *root));
             return;
@@ -75,7 +75,7 @@ impl Forest {
     /// Tells the leaf of each tree, in order.
     pub(super) fn walk(&self, row: &[f32], mut reached: impl FnMut(u32)) {
         let absent = row.iter().any(|x| x.is_nan());
-        let mut leaves = [0; BLOCK_TREES + IN_FLIGHT];
+        let mut leaves: Leaves = [0; BLOCK_TREES + IN_FLIGHT];
         for roots in self.roots.chunks(BLOCK_TREES) {
             match absent {
                 true => self.leaves::<true>(row, roots, &mut leaves),
