@@ -134,6 +134,8 @@ pub(super) fn seed(dir: &Path, disk: &dyn Disk) -> Result<Option<u64>, Error> {
 /// An error for whoever has to mend it.
 pub(super) fn stopped(dir: &Path, stop: Stop) -> Error {
     match stop {
+        // No name is the directory itself.
+        Stop::Io(name, e) if name.is_empty() => Error::io(dir, e),
         Stop::Io(name, e) => Error::io(dir.join(name), e),
         Stop::Refused(refusal) => Error::new(format!(
             "the journal is damaged: {refusal}. Nothing was changed. Put back a good copy of the file, or move the \

@@ -83,7 +83,7 @@ pub(crate) fn scan_from(
     from: Option<&Position>,
     visitor: &mut dyn Visitor,
 ) -> Result<Option<Scan>, Stop> {
-    let numbers = numbers(&disk.list().map_err(Stop::io("the directory"))?);
+    let numbers = numbers(&disk.list().map_err(Stop::io(""))?);
     let Some(last) = numbers.last().copied() else { return Ok(None) };
     let missing = (1..=last).zip(&numbers).find(|(expected, found)| expected != *found);
     if let Some((number, _)) = missing {
