@@ -107,8 +107,10 @@ impl Degraded {
     pub const OVERLOAD: Degraded = Degraded(128);
     /// The caller's deadline had passed before the payment's turn came; a policy decided.
     pub const DEADLINE: Degraded = Degraded(256);
+    /// The decision could not be recorded; a policy decided.
+    pub const UNRECORDED: Degraded = Degraded(512);
 
-    const NAMES: [&'static str; 9] = [
+    const NAMES: [&'static str; 10] = [
         "late",
         "evicted",
         "warming",
@@ -118,6 +120,7 @@ impl Degraded {
         "no_model",
         "overload",
         "deadline",
+        "unrecorded",
     ];
 
     /// All flags' names, in the order of their bits.

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::expr::Facts;
 use crate::payment::Payment;
 use crate::pipeline::Pipeline;
+use crate::schema::Schema;
 use crate::stage::Settlement;
 use crate::time::Timestamp;
 use crate::velocity::{Limits, Op, Status, Velocity};
@@ -179,12 +180,6 @@ impl Engine {
         self.state.load().score(payment)
     }
 
-    /// As [`Engine::score`]; `draw` is called once, while everything that the payment shares with others is
-    /// held: decisions made again in the order of what was drawn are the same. It must not wait.
-    pub(crate) fn score_drawing<N>(&self, payment: &Payment, draw: impl FnOnce() -> N) -> (Decision, N) {
-        self.state.load().decide(payment, |v, p, filters, out| v.observe_drawing(p, filters, out, draw))
-    }
-
     /// The decision that [`Engine::score`] would give; remembers nothing.
     pub fn preview(&self, payment: &Payment) -> Decision {
         self.state.load().preview(payment)
@@ -229,46 +224,42 @@ impl Engine {
     /// Tells what became of a payment that was scored: velocity and the stages learn it. False when
     /// the payment is not remembered (any more).
     pub fn settle(&self, payment: &Payment, settlement: Settlement) -> bool {
-        self.settle_drawing(payment, settlement, || ()).0
-    }
-
-    /// As [`Engine::settle`]; `draw` is called as in [`Engine::score_drawing`].
-    pub(crate) fn settle_drawing<N>(
-        &self,
-        payment: &Payment,
-        settlement: Settlement,
-        draw: impl FnOnce() -> N,
-    ) -> (bool, N) {
-        self.state.load().settle_drawing(payment, settlement, draw)
+        self.current().settle(payment, settlement)
     }
 
     /// Swaps the pipeline, seen all at once by every thread; returns the one before. The memory
     /// survives when the new pipeline asks the same of it, otherwise it starts anew and windows
     /// are absent until they have filled.
     pub fn replace(&self, pipeline: Pipeline) -> Arc<Pipeline> {
-        let old = self.state.load_full();
-        let before = self.state.swap(Arc::new(State::after(&old, pipeline)));
-        before.pipeline.clone()
+        let before = self.pipeline();
+        self.adopt(self.prepare(pipeline));
+        before
     }
 
     /// The pipeline and the memory of this moment, which stay the same for as long as they are held.
-    #[cfg(feature = "serve")]
     pub(crate) fn current(&self) -> Current {
         Current(self.state.load())
     }
 
     /// Lays out what [`Engine::adopt`] would swap in, so that it can be asked before.
-    #[cfg(feature = "serve")]
     pub(crate) fn prepare(&self, pipeline: Pipeline) -> Prepared {
         let old = self.state.load_full();
         let keeps_memory = old.pipeline.same_memory(&pipeline);
         Prepared { state: Arc::new(State::after(&old, pipeline)), keeps_memory }
     }
 
-    /// Swaps in what was prepared, seen all at once by every thread.
-    #[cfg(feature = "serve")]
-    pub(crate) fn adopt(&self, prepared: Prepared) {
-        self.state.store(prepared.state);
+    /// Swaps in what was prepared, seen all at once by every thread. A memory that starts anew does so from
+    /// now on: `Some` with what it knows the past from.
+    pub(crate) fn adopt(&self, prepared: Prepared) -> Option<Option<Timestamp>> {
+        if prepared.keeps_memory {
+            self.state.store(prepared.state);
+            return None;
+        }
+        let pipeline = prepared.state.pipeline.clone();
+        let velocity = memory_of(&pipeline, self.now());
+        let since = velocity.known_since();
+        self.state.store(Arc::new(State { pipeline, velocity: Arc::new(velocity) }));
+        Some(since)
     }
 
     /// What time it is, as far as the payments tell.
@@ -319,21 +310,33 @@ impl Engine {
 }
 
 /// A pipeline and its memory, held for one piece of work: what is read with its schema is scored with it.
-#[cfg(feature = "serve")]
 pub(crate) struct Current(arc_swap::Guard<Arc<State>>);
 
-#[cfg(feature = "serve")]
 impl Current {
+    /// The schema that its payments have.
+    pub(crate) fn schema(&self) -> &Arc<Schema> {
+        self.0.pipeline.schema()
+    }
+
+    #[cfg(feature = "serve")]
     pub(crate) fn pipeline(&self) -> &Arc<Pipeline> {
         &self.0.pipeline
     }
 
     /// As [`Engine::score`].
+    #[cfg(feature = "serve")]
     pub(crate) fn score(&self, payment: &Payment) -> Decision {
         self.0.score(payment)
     }
 
+    /// As [`Engine::score`]; `draw` is called once, while everything that the payment shares with others is
+    /// held: decisions made again in the order of what was drawn are the same. It must not wait.
+    pub(crate) fn score_drawing<N>(&self, payment: &Payment, draw: impl FnOnce() -> N) -> (Decision, N) {
+        self.0.decide(payment, |v, p, filters, out| v.observe_drawing(p, filters, out, draw))
+    }
+
     /// As [`Engine::preview`].
+    #[cfg(feature = "serve")]
     pub(crate) fn preview(&self, payment: &Payment) -> Decision {
         self.0.preview(payment)
     }
@@ -343,27 +346,37 @@ impl Current {
         self.0.settle_drawing(payment, settlement, || ()).0
     }
 
+    /// As [`Engine::settle`]; `draw` is called as in [`Current::score_drawing`].
+    pub(crate) fn settle_drawing<N>(
+        &self,
+        payment: &Payment,
+        settlement: Settlement,
+        draw: impl FnOnce() -> N,
+    ) -> (bool, N) {
+        self.0.settle_drawing(payment, settlement, draw)
+    }
+
     /// As [`Engine::explain`].
+    #[cfg(feature = "serve")]
     pub(crate) fn explain(&self, payment: &Payment) -> Explanation {
         self.0.explain(payment)
     }
 }
 
 /// A pipeline with its memory, ready to be swapped in.
-#[cfg(feature = "serve")]
 pub(crate) struct Prepared {
     state: Arc<State>,
     /// Whether the windows stay as they are.
     pub(crate) keeps_memory: bool,
 }
 
-#[cfg(feature = "serve")]
 impl Prepared {
     pub(crate) fn pipeline(&self) -> &Arc<Pipeline> {
         &self.state.pipeline
     }
 
     /// The decision that it would give; remembers nothing.
+    #[cfg(feature = "serve")]
     pub(crate) fn preview(&self, payment: &Payment) -> Decision {
         self.state.preview(payment)
     }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use crate::cli::exit;
 use crate::cli::open::RulesArgs;
 use crate::error::{Error, ErrorKind};
+use crate::journal::Journal;
 use crate::pipeline::Options;
-use crate::serve::recorder::Nothing;
 use crate::serve::{self, source};
 
 /// Serve decisions over HTTP, next to a gateway
@@ -16,7 +16,7 @@ use crate::serve::{self, source};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     tollgate serve\n  \
-    tollgate serve --config serve.toml\n  \
+    tollgate serve --config serve.toml --journal /var/lib/tollgate/journal\n  \
     tollgate serve --listen unix:/run/tollgate.sock --threads 1 --set limits.body_bytes=16384\n  \
     curl -d '{\"id\":\"p1\",\"at\":\"2026-11-23T12:00:00Z\",\"amount\":\"20.00\",\"currency\":\"USD\"}' http://127.0.0.1:8731/v1/score\n\n\
     SIGHUP reads the rules (and certificates) again, SIGTERM finishes what is in flight and ends.")]
@@ -32,6 +32,9 @@ pub(super) struct Args {
     /// Where health, metrics and control are [default: 127.0.0.1:8732]
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<String>,
+    /// Directory of the journal: what was decided is recorded there, and remembered at the next start
+    #[arg(long, value_name = "DIR")]
+    journal: Option<PathBuf>,
     /// Threads that serve [default: one a core]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -67,11 +70,11 @@ impl Args {
                 flags.push((name.to_owned(), toml::Value::String(value).to_string()));
             }
         };
-        let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
         text("admin", self.admin.clone());
-        text("tls.cert", path(&self.tls_cert));
-        text("tls.key", path(&self.tls_key));
-        text("tls.client_ca", path(&self.client_ca));
+        text("journal.dir", path_of(&self.journal));
+        text("tls.cert", path_of(&self.tls_cert));
+        text("tls.key", path_of(&self.tls_key));
+        text("tls.client_ca", path_of(&self.client_ca));
         if !self.listen.is_empty() {
             let all = self.listen.iter().cloned().map(toml::Value::String).collect();
             flags.push(("listen".to_owned(), toml::Value::Array(all).to_string()));
@@ -93,12 +96,17 @@ pub(super) fn run(mut args: Args) -> Result<u8, Error> {
     if args.rules.rules.is_none() {
         args.rules.rules.clone_from(&config.rules);
     }
+    let begun = config.journal.dir.as_ref().map(Journal::seed).transpose()?.flatten();
     // Strangers choose the texts that are hashed here.
-    let options = Options { seed: rand::random(), ..Options::default() };
+    let options = Options { seed: begun.unwrap_or_else(rand::random), ..Options::default() };
     let (folder, options) = args.rules.source(options)?;
     let pipeline = args.rules.open_options(options.clone())?;
-    serve::run(config, pipeline, (folder, options), Box::new(Nothing))?;
+    serve::run(config, pipeline, (folder, options))?;
     Ok(exit::OK)
+}
+
+fn path_of(path: &Option<PathBuf>) -> Option<String> {
+    path.as_ref().map(|p| p.display().to_string())
 }
 
 /// The environment, as far as it is text.

@@ -45,6 +45,9 @@ pub(super) fn run(args: Args) -> Result<u8, Error> {
     if contents.undecided > 0 {
         print(format_args!("{} payments without a decision: a stage failed", contents.undecided))?;
     }
+    if contents.unscored > 0 {
+        print(format_args!("{} payments decided by a policy, without their score", contents.unscored))?;
+    }
     match (torn, sealed) {
         (Some(torn), _) => print(format_args!("a tail was being written at the end: {torn}"))?,
         (None, true) => print("sealed: every record was synced")?,

@@ -1,15 +1,14 @@
 //! The engine beside its journal: what is decided is recorded, in the order in which it was seen.
 
-use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam::sync::{ShardedLock, ShardedLockWriteGuard};
+use crossbeam::sync::{ShardedLock, ShardedLockReadGuard, ShardedLockWriteGuard};
 use parking_lot::Mutex;
 
-use crate::decision::{CONTRIBUTIONS_MAX, Decision, RULES_MAX, VALUES_MAX};
-use crate::engine::Engine;
+use crate::decision::Decision;
+use crate::engine::{Engine, Prepared};
 use crate::error::{Error, ErrorKind};
 use crate::list::{Edits, ListEdit};
 use crate::payment::Payment;
@@ -20,19 +19,14 @@ use super::back::{Back, Recovered, seed};
 use super::disk::{Directory, Disk, Lock};
 use super::log::Log;
 use super::past::{Contents, Past};
-use super::payment::put_payment;
 use super::pending::Pending;
 use super::record::{PipelineChange, Record};
 use super::refused::{Busy, EditError};
 use super::snapshot::{self, Head};
 use super::ticket::{Durability, Ticket};
-use super::verdict::put_decision;
+use super::turn::Turn;
 use super::writer::Writer;
 use super::{JournalSettings, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
-
-/// More bytes than a decision takes with rules, values and contributions at their limits.
-const DECISION_BYTES: usize = 8 << 10;
-const _: () = assert!(2 * RULES_MAX + 11 * VALUES_MAX + 15 * CONTRIBUTIONS_MAX + 100 < DECISION_BYTES);
 
 /// An engine whose payments, settlements and list edits are recorded. Share it between threads.
 ///
@@ -67,12 +61,8 @@ pub struct Journal {
     /// What the journal held at the start.
     before: Contents,
     disk: Arc<dyn Disk>,
-    _lock: Lock,
-}
-
-thread_local! {
-    /// Each thread's room for a payment and a decision in bytes.
-    static PARTS: Cell<(Vec<u8>, Vec<u8>)> = const { Cell::new((Vec::new(), Vec::new())) };
+    /// Given back when the journal is closed.
+    lock: Mutex<Option<Lock>>,
 }
 
 impl Journal {
@@ -149,7 +139,7 @@ impl Journal {
             change: Mutex::new(last.clone()),
             before: contents,
             disk,
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
             engine,
         };
         let pipeline = journal.engine.pipeline();
@@ -175,31 +165,7 @@ impl Journal {
     /// # Errors
     /// When the payment can't be recorded; it is then not scored either.
     pub fn score(&self, payment: &Payment) -> Result<(Decision, Ticket), Busy> {
-        PARTS.with(|room| {
-            let (mut payment_bytes, mut decision_bytes) = room.take();
-            let scored = self.score_in(payment, &mut payment_bytes, &mut decision_bytes);
-            room.set((payment_bytes, decision_bytes));
-            scored
-        })
-    }
-
-    fn score_in(
-        &self,
-        payment: &Payment,
-        payment_bytes: &mut Vec<u8>,
-        decision_bytes: &mut Vec<u8>,
-    ) -> Result<(Decision, Ticket), Busy> {
-        let _turn = self.shared_turn();
-        payment_bytes.clear();
-        put_payment(payment_bytes, self.engine.pipeline().schema(), payment);
-        self.log.admit(payment_bytes.len() + DECISION_BYTES)?;
-        let mut pending = Pending::new(&self.log, Record::Observed { payment: payment_bytes });
-        let (decision, lsn) = self.engine.score_drawing(payment, || pending.draw());
-        decision_bytes.clear();
-        put_decision(decision_bytes, &decision);
-        pending.record = Record::Scored { payment: payment_bytes, decision: decision_bytes };
-        drop(pending);
-        Ok((decision, self.ticket(lsn)))
+        self.turn().score(payment)
     }
 
     /// As [`Engine::settle`], recorded.
@@ -207,14 +173,15 @@ impl Journal {
     /// # Errors
     /// When the settlement can't be recorded; nobody has learnt of it then.
     pub fn settle(&self, payment: &Payment, settlement: Settlement) -> Result<(bool, Ticket), Busy> {
-        let _turn = self.shared_turn();
-        let mut bytes = Vec::new();
-        put_payment(&mut bytes, self.engine.pipeline().schema(), payment);
-        self.log.admit(bytes.len() + 1)?;
-        let pending = Pending::new(&self.log, Record::Settled { payment: &bytes, status: settlement.status });
-        let (known, lsn) = self.engine.settle_drawing(payment, settlement, || pending.draw());
-        drop(pending);
-        Ok((known, self.ticket(lsn)))
+        self.turn().settle(payment, settlement)
+    }
+
+    /// Keeps lists and pipeline as they are while a payment is read, scored and recorded.
+    pub(crate) fn turn(&self) -> Turn<'_> {
+        // Nothing is guarded but the order, and a panic leaves that as it is.
+        let shared: ShardedLockReadGuard<'_, ()> =
+            self.turn.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Turn::new(self, shared)
     }
 
     /// Edits a list, recorded: no payment is decided with half of the edit. `None` when there was nothing to
@@ -235,24 +202,56 @@ impl Journal {
         Ok(Some(ticket))
     }
 
+    /// Values of lists that have been edited, and whether this edit's is among them.
+    #[cfg(feature = "serve")]
+    pub(crate) fn edited(&self, edit: &ListEdit) -> (usize, bool) {
+        let edits = self.edits.lock();
+        (edits.len(), edits.has(edit))
+    }
+
     /// As [`Engine::replace`], recorded. The edits that lists have had are made to the new pipeline's too.
     ///
     /// # Errors
     /// When the pipeline has another seed than the journal, or nothing can be recorded now.
     pub fn replace(&self, pipeline: Pipeline) -> Result<(Arc<Pipeline>, Ticket), Error> {
+        let old = self.engine.pipeline();
+        self.adopt(self.engine.prepare(pipeline)).map(|ticket| (old, ticket))
+    }
+
+    /// As [`Journal::replace`], with a pipeline that was prepared.
+    pub(crate) fn adopt(&self, prepared: Prepared) -> Result<Ticket, Error> {
         let _turn = self.turn_alone();
         self.log.admit(0).map_err(|e| Error::new(e.to_string()))?;
-        let old = self.engine.pipeline();
-        if old.schema().seed() != pipeline.schema().seed() {
+        let pipeline = prepared.pipeline().clone();
+        if self.engine.pipeline().schema().seed() != pipeline.schema().seed() {
             return Err(
                 Error::new("the new pipeline has another seed than the journal's").of(ErrorKind::Rules)
             );
         }
         self.edits.lock().apply(pipeline.lists());
-        let fresh = (!old.same_memory(&pipeline)).then(|| self.engine.now());
-        let change = PipelineChange::new(pipeline.digest(), pipeline.schema(), fresh);
-        self.engine.replace(pipeline);
-        Ok((old, self.change(change)))
+        let fresh = self.engine.adopt(prepared);
+        Ok(self.change(PipelineChange::new(pipeline.digest(), pipeline.schema(), fresh)))
+    }
+
+    /// Makes the edits that lists have had to the lists of a pipeline to come.
+    #[cfg(feature = "serve")]
+    pub(crate) fn edit_again(&self, pipeline: &Pipeline) {
+        self.edits.lock().apply(pipeline.lists());
+    }
+
+    /// How many records there are, the last one's number.
+    #[cfg(feature = "serve")]
+    pub(crate) fn records(&self) -> u64 {
+        self.before.and(self.log.kinds()).records()
+    }
+
+    /// What the disk said when it failed: nothing is recorded any more. `None` while all is well.
+    #[cfg(feature = "serve")]
+    pub(crate) fn failure(&self) -> Option<String> {
+        match self.log.admit(0) {
+            Err(Busy::Failed(said)) => Some(said),
+            _ => None,
+        }
     }
 
     /// What the disk said when room for later was asked of it: the current segment still takes records, so
@@ -262,11 +261,11 @@ impl Journal {
     }
 
     /// Records that the program ends, syncs, seals and writes a snapshot, so that the next start reads little.
-    /// Dropping the journal syncs and seals, and no more.
+    /// Nothing more is taken afterwards. Dropping the journal syncs and seals, and no more.
     ///
     /// # Errors
     /// When no snapshot could be written; the journal itself is whole.
-    pub fn close(self) -> Result<(), Error> {
+    pub fn close(&self) -> Result<(), Error> {
         let _turn = self.turn_alone();
         if self.log.admit(0).is_ok() {
             drop(self.put(Record::Shutdown)); // the log's end waits for it
@@ -282,8 +281,9 @@ impl Journal {
             edits: self.edits.lock().clone(),
             shut_down: true,
         };
-        snapshot::save(&*self.disk, &self.engine, &head)
-            .map_err(|e| Error::new(format!("no snapshot was written: {e}")))
+        let saved = snapshot::save(&*self.disk, &self.engine, &head);
+        self.lock.lock().take();
+        saved.map_err(|e| Error::new(format!("no snapshot was written: {e}")))
     }
 
     fn change(&self, change: PipelineChange) -> Ticket {
@@ -298,13 +298,12 @@ impl Journal {
         self.ticket(lsn)
     }
 
-    fn ticket(&self, lsn: u64) -> Ticket {
-        Ticket::new(lsn, self.durability, self.log.shared())
+    pub(super) fn log(&self) -> &Log {
+        &self.log
     }
 
-    fn shared_turn(&self) -> crossbeam::sync::ShardedLockReadGuard<'_, ()> {
-        // Nothing is guarded but the order, and a panic leaves that as it is.
-        self.turn.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    pub(super) fn ticket(&self, lsn: u64) -> Ticket {
+        Ticket::new(lsn, self.durability, self.log.shared())
     }
 
     fn turn_alone(&self) -> ShardedLockWriteGuard<'_, ()> {

@@ -1,7 +1,7 @@
 //! What was decided, and is never lost: the append-only record of payments, decisions, settlements and
 //! list edits.
 //!
-//! `live` is the face: an engine beside its journal. `record`, `payment` and `verdict` are what is said, in
+//! `live` is the face: an engine beside its journal, where each thread has its `turn`. `record`, `payment` and `verdict` are what is said, in
 //! the bytes of `wire`; `log` gathers and `commit` writes in groups, `ticket` waits for it; `writer` puts
 //! `frame`s into `segment`s on a `disk`; `scan` reads them back and judges the `damage`, `past` takes an engine
 //! through them: to bring it `back`, or to `replay` and compare. `snapshot` saves a start the way from the
@@ -25,6 +25,7 @@ mod scan;
 mod segment;
 mod snapshot;
 mod ticket;
+mod turn;
 mod verdict;
 mod wire;
 mod writer;
@@ -45,6 +46,8 @@ pub use past::Contents;
 pub use refused::{Busy, EditError};
 pub(crate) use replay::{Replayed, Verified, bytes, replay, verify};
 pub use ticket::{Durability, Ticket};
+#[cfg(feature = "serve")]
+pub(crate) use turn::Turn;
 
 /// Fewest bytes of a segment that may be asked for: a record of the largest size and its frame fit.
 ///

@@ -37,6 +37,8 @@ pub struct Contents {
     pub pipelines: u64,
     /// Shutdowns in good order.
     pub shutdowns: u64,
+    /// Payments that a policy decided without their score.
+    pub unscored: u64,
 }
 
 impl Contents {
@@ -45,14 +47,14 @@ impl Contents {
         self.numbers().iter().sum()
     }
 
-    pub(super) fn numbers(&self) -> [u64; 6] {
-        let Contents { payments, undecided, settlements, list_edits, pipelines, shutdowns } = *self;
-        [payments, undecided, settlements, list_edits, pipelines, shutdowns]
+    pub(super) fn numbers(&self) -> [u64; 7] {
+        let Contents { payments, undecided, settlements, list_edits, pipelines, shutdowns, unscored } = *self;
+        [payments, undecided, settlements, list_edits, pipelines, shutdowns, unscored]
     }
 
-    pub(super) fn of_numbers(numbers: [u64; 6]) -> Contents {
-        let [payments, undecided, settlements, list_edits, pipelines, shutdowns] = numbers;
-        Contents { payments, undecided, settlements, list_edits, pipelines, shutdowns }
+    pub(super) fn of_numbers(numbers: [u64; 7]) -> Contents {
+        let [payments, undecided, settlements, list_edits, pipelines, shutdowns, unscored] = numbers;
+        Contents { payments, undecided, settlements, list_edits, pipelines, shutdowns, unscored }
     }
 
     /// With what has been appended since, by kind.
@@ -72,6 +74,7 @@ impl Contents {
             Record::List(_) => &mut self.list_edits,
             Record::Pipeline(_) => &mut self.pipelines,
             Record::Shutdown => &mut self.shutdowns,
+            Record::Unscored { .. } => &mut self.unscored,
         } += 1;
     }
 }
@@ -224,7 +227,7 @@ impl<J: Judge> Visitor for Past<'_, J> {
                 }
                 self.change = Some(change);
             }
-            Record::Shutdown => {}
+            Record::Shutdown | Record::Unscored { .. } => {}
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ pub(super) mod kind {
     pub const LIST: u8 = 4;
     pub const PIPELINE: u8 = 5;
     pub const SHUTDOWN: u8 = 6;
+    pub const UNSCORED: u8 = 7;
 }
 
 /// One thing that happened. Payments and decisions stay bytes until somebody needs them.
@@ -37,6 +38,8 @@ pub(crate) enum Record<'a> {
     Pipeline(PipelineChange),
     /// The program ended as it should.
     Shutdown,
+    /// A payment was decided about without its score, by a policy; nothing was remembered of it.
+    Unscored { payment: &'a [u8], decision: &'a [u8] },
 }
 
 /// Which pipeline decides, and how its payments are written.
@@ -85,10 +88,10 @@ impl Record<'_> {
     pub fn encode<T>(&self, payload: &mut Vec<u8>, then: impl FnOnce(Raw<'_>) -> T) -> T {
         payload.clear();
         let kind = match self {
-            Record::Scored { payment, decision } => {
+            Record::Scored { payment, decision } | Record::Unscored { payment, decision } => {
                 put_bytes(payload, payment);
                 payload.extend_from_slice(decision);
-                kind::SCORED
+                if matches!(self, Record::Scored { .. }) { kind::SCORED } else { kind::UNSCORED }
             }
             Record::Observed { payment } => {
                 payload.extend_from_slice(payment);
@@ -117,7 +120,7 @@ impl Record<'_> {
     /// # Errors
     /// When it is malformed, or of a kind or version that this program does not know.
     pub fn decode(raw: Raw<'_>) -> Result<Record<'_>, Malformed> {
-        let known = (kind::SCORED..=kind::SHUTDOWN).contains(&raw.kind);
+        let known = (kind::SCORED..=kind::UNSCORED).contains(&raw.kind);
         if !known || raw.version != VERSION {
             return Err(Malformed::new(format!(
                 "it is of kind {} version {}, which this program does not know; a later release wrote it",
@@ -129,6 +132,10 @@ impl Record<'_> {
             kind::SCORED => {
                 let payment = cursor.bytes()?;
                 Ok(Record::Scored { payment, decision: cursor.0 })
+            }
+            kind::UNSCORED => {
+                let payment = cursor.bytes()?;
+                Ok(Record::Unscored { payment, decision: cursor.0 })
             }
             kind::OBSERVED => Ok(Record::Observed { payment: cursor.0 }),
             kind::SETTLED => {
@@ -225,6 +232,7 @@ mod tests {
     fn records_come_back() {
         check(&Record::Scored { payment: b"abc", decision: b"defg" });
         check(&Record::Observed { payment: b"abc" });
+        check(&Record::Unscored { payment: b"abc", decision: b"defg" });
         Status::ALL.into_iter().for_each(|status| check(&Record::Settled { payment: b"p", status }));
         let item = ListItem { expires: None, reason: "r".into(), source: "s".into() };
         let ends = ListItem { expires: Some(Timestamp::default()), ..item.clone() };

@@ -18,7 +18,7 @@ use super::wire::{Cursor, Malformed, put_bytes, put_option, put_signed, put_vari
 
 const MAGIC: [u8; 8] = *b"TGSNAPSH";
 /// Which program wrote it: images of windows are read by the same release only.
-const RELEASE: &str = concat!(env!("CARGO_PKG_VERSION"), " 1");
+const RELEASE: &str = concat!(env!("CARGO_PKG_VERSION"), " 2");
 /// How many are kept.
 const KEPT: usize = 2;
 const SUFFIX: &str = ".snapshot";
@@ -65,7 +65,7 @@ impl Head {
             [cursor.varint()?, cursor.varint()?, cursor.varint()?, cursor.varint()?];
         let position = Position { journal, segment, next_frame, next_lsn, chain: cursor.array()? };
         let known_since = cursor.option(instant)?;
-        let mut numbers = [0; 6];
+        let mut numbers = [0; 7];
         for number in &mut numbers {
             *number = cursor.varint()?;
         }

@@ -48,10 +48,12 @@ pub(super) enum Refused {
     Share,
     /// Its time is over.
     Late,
+    /// The journal's disk does not keep up, or has failed.
+    Unrecorded,
 }
 
 impl Refused {
-    pub(super) const ALL: [Refused; 3] = [Refused::Full, Refused::Share, Refused::Late];
+    pub(super) const ALL: [Refused; 4] = [Refused::Full, Refused::Share, Refused::Late, Refused::Unrecorded];
 
     /// The label in metrics.
     pub(super) fn name(self) -> &'static str {
@@ -59,6 +61,7 @@ impl Refused {
             Refused::Full => "full",
             Refused::Share => "share",
             Refused::Late => "late",
+            Refused::Unrecorded => "unrecorded",
         }
     }
 
@@ -69,6 +72,9 @@ impl Refused {
             Refused::Full => Problem::new(Kind::Shed, "not scored: too many payments are in flight"),
             Refused::Share => Problem::new(Kind::OverShare, "not scored: the key has its share in flight"),
             Refused::Late => Problem::new(Kind::Late, "not scored: the deadline had passed"),
+            Refused::Unrecorded => {
+                Problem::new(Kind::NotRecorded, "send it again; it is not known to be recorded")
+            }
         }
         .retry_after(seconds)
     }

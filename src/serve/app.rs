@@ -11,10 +11,10 @@ use super::admit::Admission;
 use super::config::Config;
 use super::control::Control;
 use super::idempotency::Answers;
+use super::keeper::Keeper;
 use super::keys::Keys;
 use super::metrics::Metrics;
 use super::recent::Recent;
-use super::recorder::Recorder;
 use super::tls;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -36,14 +36,13 @@ pub(super) struct Caller {
 /// All that the handlers share.
 pub(super) struct App {
     pub(super) config: Config,
-    pub(super) engine: Engine,
+    pub(super) keeper: Keeper,
     pub(super) keys: Keys,
     pub(super) admission: Admission,
     pub(super) answers: Answers,
     pub(super) recent: Recent,
     pub(super) metrics: Metrics,
     pub(super) control: Control,
-    pub(super) recorder: Box<dyn Recorder>,
     pub(super) tls: Option<ArcSwap<ServerConfig>>,
     pub(super) places: Places,
     draining: AtomicBool,
@@ -54,9 +53,8 @@ impl App {
     /// What is wrong with keys or certificates.
     pub(super) fn new(
         config: Config,
-        engine: Engine,
+        keeper: Keeper,
         source: (Option<PathBuf>, Options),
-        recorder: Box<dyn Recorder>,
     ) -> Result<App, Error> {
         let limits = &config.limits;
         let tls = config.tls.as_ref().map(tls::open).transpose()?;
@@ -66,14 +64,18 @@ impl App {
             answers: Answers::new(&config.idempotency),
             recent: Recent::new(limits.recent),
             metrics: Metrics::new(),
-            control: Control::new(source, limits.list_edits),
+            control: Control::new(source),
             places: Places::new(limits.connections, limits.connections_per_peer, limits.handshakes),
             tls: tls.map(ArcSwap::new),
             draining: AtomicBool::new(false),
-            engine,
-            recorder,
+            keeper,
             config,
         })
+    }
+
+    /// The engine, for all that leaves no trace in windows or lists.
+    pub(super) fn engine(&self) -> &Engine {
+        self.keeper.engine()
     }
 
     /// Whether it is about to stop.

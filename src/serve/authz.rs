@@ -63,7 +63,7 @@ pub(super) async fn answer(
         Err(problem) => return unreadable(app, close(problem)),
     };
     let source = Source::Part(&|schema, payment| fill(app, head, schema, payment));
-    let scored = match score::decide(app, key, &head.headers, &object, source, began) {
+    let scored = match score::decide(app, key, &head.headers, &object, source, began).await {
         Ok(scored) => scored,
         Err(problem) if problem.kind == Kind::NotAPayment => return unreadable(app, close(problem)),
         Err(problem) => return Err(close(problem)),
@@ -81,6 +81,9 @@ pub(super) async fn answer(
     let headers = response.headers_mut();
     headers.insert(DECISION, HeaderValue::from_static(name));
     headers.insert(SCORE, HeaderValue::from(scored.score));
+    if let Some(record) = scored.record() {
+        headers.insert(score::RECORD, record);
+    }
     if let Some((id, reasons)) = scored.told {
         for (name, text) in [(ID, id), (REASONS, reasons)] {
             if let Ok(value) = HeaderValue::from_str(&text) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+pub(crate) use super::journaling::Journaling;
 pub(crate) use super::limits::{Idempotency, Limits, Overload, Reload, Timeouts};
 use crate::decision::Outcome;
 use crate::time::Span;
@@ -74,6 +75,7 @@ pub(crate) struct Config {
     pub(crate) overload: Overload,
     pub(crate) idempotency: Idempotency,
     pub(crate) reload: Reload,
+    pub(crate) journal: Journaling,
     pub(crate) authz: Authz,
     /// What a payment without a key's own policy gets when it can't be scored.
     pub(crate) unavailable: Unavailable,
@@ -98,6 +100,7 @@ impl Default for Config {
             overload: Overload::default(),
             idempotency: Idempotency::default(),
             reload: Reload::default(),
+            journal: Journaling::default(),
             authz: Authz::default(),
             unavailable: Unavailable::default(),
             key: Vec::new(),
@@ -130,6 +133,7 @@ impl Config {
         if !(0.0..=1.0).contains(&reload.max_changed) {
             return Err("`reload.max_changed` is a share, from 0 to 1".to_owned());
         }
+        self.journal.check()?;
         match self.authz.decline_status {
             402 | 403 => Ok(()),
             _ => Err("`authz.decline_status` is 402 or 403".to_owned()),

@@ -9,28 +9,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::app::App;
-use super::lists;
+use super::keeper::not_recorded;
 use super::log::{self, Level};
 use super::problem::{Kind, Problem};
-use super::recorder::Record;
-use super::score::not_recorded;
 use crate::engine::Prepared;
 use crate::error::Error;
-use crate::list::{Edits, ListEdit};
 use crate::pipeline::{Options, Pipeline};
 
 /// Most files of a posted folder.
 const POSTED_FILES_MAX: usize = 1_000;
 
-/// Where pipelines come from, and what was edited since.
+/// Where pipelines come from.
 pub(super) struct Control {
     pub(super) folder: Option<PathBuf>,
     options: Options,
     /// Held for as long as a pipeline is made and swapped.
     turn: Mutex<()>,
-    /// The list edits that a reload must not undo.
-    edits: Mutex<Edits>,
-    edits_max: usize,
+    /// The files in force, when they were posted.
+    posted: Mutex<Option<Vec<(String, String)>>>,
 }
 
 /// What is asked.
@@ -66,29 +62,17 @@ struct Posted {
 }
 
 impl Control {
-    pub(super) fn new((folder, options): (Option<PathBuf>, Options), edits_max: usize) -> Control {
-        Control { folder, options, turn: Mutex::default(), edits: Mutex::default(), edits_max }
+    pub(super) fn new((folder, options): (Option<PathBuf>, Options)) -> Control {
+        Control { folder, options, turn: Mutex::default(), posted: Mutex::default() }
     }
 
-    /// Edits a list of the pipeline in force, has it recorded, and sees to it that the edit outlives reloads.
-    /// Whether anything changed.
+    /// The pipeline in force once more, or what the folder has become since.
     ///
     /// # Errors
-    /// When there is no such list, the value can't be on it, no more edits are remembered, or it was not recorded.
-    pub(super) fn edit(&self, app: &App, edit: ListEdit) -> Result<bool, Problem> {
-        let mut edits = self.edits.lock();
-        if edits.len() >= self.edits_max && !edits.has(&edit) {
-            return Err(Problem::new(
-                Kind::BadItem,
-                format!("more than {} edits since the start", self.edits_max),
-            )
-            .remedy("move them into the list's file and start anew, or raise `limits.list_edits`"));
-        }
-        let list = lists::list(app.engine.current().pipeline().lists(), &edit.list)?;
-        let changed = edit.make(&list).map_err(|e| Problem::new(Kind::BadItem, e.to_string()))?;
-        app.recorder.record(Record::Listed(&edit)).map_err(not_recorded)?;
-        edits.add(edit);
-        Ok(changed)
+    /// When it can't be read.
+    pub(super) fn again(&self) -> Result<Pipeline, Error> {
+        let posted = self.posted.lock().clone();
+        self.build(posted)
     }
 
     fn build(&self, files: Option<Vec<(String, String)>>) -> Result<Pipeline, Error> {
@@ -161,7 +145,7 @@ pub(super) fn reload(app: &App, why: &str, ask: Ask) -> Result<Report, Problem> 
 
 fn attempt(app: &App, ask: &Ask) -> Result<Report, Problem> {
     let pipeline = app.control.build(ask.files.clone()).map_err(|e| Problem::pipeline(&e))?;
-    let current = app.engine.pipeline();
+    let current = app.engine().pipeline();
     let mut report = Report {
         swapped: false,
         dry_run: ask.dry_run,
@@ -175,8 +159,8 @@ fn attempt(app: &App, ask: &Ask) -> Result<Report, Problem> {
     if pipeline.digest() == current.digest() {
         return Ok(report);
     }
-    let prepared = app.engine.prepare(pipeline);
-    app.control.edits.lock().apply(prepared.pipeline().lists());
+    let prepared = app.engine().prepare(pipeline);
+    app.keeper.edit_again(prepared.pipeline());
     report.keeps_windows = prepared.keeps_memory;
     (report.tried, report.changed) = rehearse(app, &prepared);
     if ask.dry_run {
@@ -194,17 +178,17 @@ fn attempt(app: &App, ask: &Ask) -> Result<Report, Problem> {
         return Err(Problem::new(Kind::HeldBack, detail)
             .remedy("look at it with ?dry_run=true, and send ?force=true if it is meant"));
     }
-    // Edits made while it was tried are made on it too, and none can be made until it is in force.
-    let edits = app.control.edits.lock();
-    edits.apply(prepared.pipeline().lists());
-    app.engine.adopt(prepared);
+    // Edits made while it was tried are made on it too.
+    let recorded = app.keeper.adopt(prepared)?;
+    app.control.posted.lock().clone_from(&ask.files);
+    recorded.wait().map_err(|busy| not_recorded(&busy))?;
     report.swapped = true;
     Ok(report)
 }
 
 /// Decides recent payments by both pipelines: how many were tried, and how many come to another outcome.
 fn rehearse(app: &App, prepared: &Prepared) -> (usize, usize) {
-    let current = app.engine.current();
+    let current = app.engine().current();
     let max = app.config.reload.sample;
     let before = app.recent.sample(max, current.pipeline().schema());
     let same = current.pipeline().schema().fields().eq(prepared.pipeline().schema().fields());

@@ -20,16 +20,25 @@ pub(super) fn live() -> Response<Reply> {
 /// Whether payments are taken.
 ///
 /// # Errors
-/// While it is stopping.
+/// While it is stopping, or the journal's disk has failed or is about to be full.
 pub(super) fn ready(app: &App) -> Result<Response<Reply>, Problem> {
-    match app.draining() {
-        false => Ok(text("text/plain; charset=utf-8", &b"ready\n"[..])),
-        true => Err(Problem::new(Kind::NotReady, "what is in flight is finished, nothing new is taken")),
+    let not = |detail: String| Err(Problem::new(Kind::NotReady, detail));
+    if app.draining() {
+        return not("what is in flight is finished, nothing new is taken".to_owned());
     }
+    if let Some(journal) = app.keeper.journal() {
+        if let Some(said) = journal.failure() {
+            return not(format!("the journal's disk has failed, start anew once it is mended: {said}"));
+        }
+        if let Some(said) = journal.storage_failure() {
+            return not(format!("the journal's disk has no room for its next file: {said}"));
+        }
+    }
+    Ok(text("text/plain; charset=utf-8", &b"ready\n"[..]))
 }
 
 pub(super) fn version(app: &App) -> Response<Reply> {
-    let pipeline = app.engine.pipeline();
+    let pipeline = app.engine().pipeline();
     json(
         serde_json::json!({
             "name": env!("CARGO_PKG_NAME"),
@@ -50,8 +59,8 @@ pub(super) fn metrics(app: &App) -> Response<Reply> {
 }
 
 fn gauges(app: &App, out: &mut Text) -> fmt::Result {
-    let pipeline = app.engine.pipeline();
-    let (entities, bytes) = app.engine.memory();
+    let pipeline = app.engine().pipeline();
+    let (entities, bytes) = app.engine().memory();
     out.family("build", "info", "Version of the program.")?;
     out.info(&[("version", env!("CARGO_PKG_VERSION"))])?;
     out.family("pipeline", "info", "Digest of the pipeline in force.")?;
@@ -74,6 +83,16 @@ fn gauges(app: &App, out: &mut Text) -> fmt::Result {
     ] {
         out.family(name, "gauge", help)?;
         out.gauge(&[], value)?;
+    }
+    let Some(journal) = app.keeper.journal() else { return Ok(()) };
+    out.family("journal_records", "counter", "Records of the journal, since it was begun.")?;
+    out.count(&[], journal.records())?;
+    for (name, help, failed) in [
+        ("journal_failed", "1 when the journal's disk has failed.", journal.failure().is_some()),
+        ("journal_disk_low", "1 when its next file has no room.", journal.storage_failure().is_some()),
+    ] {
+        out.family(name, "gauge", help)?;
+        out.gauge(&[], f64::from(u8::from(failed)))?;
     }
     Ok(())
 }

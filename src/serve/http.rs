@@ -71,9 +71,9 @@ async fn handle(
             }
             let bytes = body::read(incoming, limits.body_bytes, timeouts.body.0).await?;
             return match entry.route {
-                Route::Score => score::answer(app, key, head, bytes, began),
+                Route::Score => score::answer(app, key, head, bytes, began).await,
                 Route::Explain => score::explain(app, key, &bytes),
-                Route::Settle => settle::settle(app, key, &bytes),
+                Route::Settle => settle::settle(app, key, &bytes).await,
                 _ => settle::decision(app, key, &decoded(part)?),
             };
         }
@@ -89,11 +89,11 @@ async fn handle(
         Route::ListItems => lists::items(app, &decoded(part)?, form::query(query, "after").as_deref()),
         Route::ListPut => {
             let bytes = body::read(incoming, limits.body_bytes, timeouts.body.0).await?;
-            lists::put(app, &decoded(part)?, &bytes)
+            lists::put(app, &decoded(part)?, &bytes).await
         }
         Route::ListDelete => {
             let bytes = body::read(incoming, limits.body_bytes, timeouts.body.0).await?;
-            lists::delete(app, &decoded(part)?, form::query(query, "value").as_deref(), &bytes)
+            lists::delete(app, &decoded(part)?, form::query(query, "value").as_deref(), &bytes).await
         }
         Route::Pipeline => {
             body::plain(&head.headers)?;

@@ -6,6 +6,7 @@ use hyper::Response;
 use serde::{Deserialize, Serialize};
 
 use super::app::App;
+use super::keeper::not_recorded;
 use super::problem::{Kind, Problem};
 use super::reply::Reply;
 use super::score::json;
@@ -76,7 +77,7 @@ pub(super) fn list(lists: &Lists, name: &str) -> Result<Arc<List>, Problem> {
 /// # Errors
 /// When there is no such list.
 pub(super) fn items(app: &App, name: &str, after: Option<&str>) -> Result<Response<Reply>, Problem> {
-    let list = list(app.engine.pipeline().lists(), name)?;
+    let list = list(app.engine().pipeline().lists(), name)?;
     let mut items: Vec<Shown> = list
         .items()
         .into_iter()
@@ -101,8 +102,8 @@ pub(super) fn items(app: &App, name: &str, after: Option<&str>) -> Result<Respon
 /// Puts an item on a list.
 ///
 /// # Errors
-/// When there is no such list, or the value can't be on it.
-pub(super) fn put(app: &App, name: &str, body: &[u8]) -> Result<Response<Reply>, Problem> {
+/// When there is no such list, the value can't be on it, or it was not recorded.
+pub(super) async fn put(app: &App, name: &str, body: &[u8]) -> Result<Response<Reply>, Problem> {
     let Put { value, expires, reason, source } = read(
         body,
         "{\"value\": \"...\", \"expires\": \"2027-01-01T00:00:00Z\", \"reason\": \"...\", \"source\": \"...\"}",
@@ -115,7 +116,7 @@ pub(super) fn put(app: &App, name: &str, body: &[u8]) -> Result<Response<Reply>,
     };
     let item = ListItem { expires, reason: reason.into(), source: source.into() };
     let (list, value) = (name.to_owned(), value.trim().to_owned());
-    app.control.edit(app, ListEdit { list, value, item: Some(item) })?;
+    edit(app, ListEdit { list, value, item: Some(item) }).await?;
     Ok(json(&b"{\"put\":true}"[..]))
 }
 
@@ -123,7 +124,7 @@ pub(super) fn put(app: &App, name: &str, body: &[u8]) -> Result<Response<Reply>,
 ///
 /// # Errors
 /// When there is no such list.
-pub(super) fn delete(
+pub(super) async fn delete(
     app: &App,
     name: &str,
     value: Option<&str>,
@@ -134,8 +135,15 @@ pub(super) fn delete(
         None => read::<Taken>(body, "{\"value\": \"...\"}, or name it by ?value=")?.value,
     };
     let (list, value) = (name.to_owned(), value.trim().to_owned());
-    let removed = app.control.edit(app, ListEdit { list, value, item: None })?;
+    let removed = edit(app, ListEdit { list, value, item: None }).await?;
     Ok(json(format!("{{\"removed\":{removed}}}")))
+}
+
+/// Edits, and waits until it is recorded; whether anything changed.
+async fn edit(app: &App, edit: ListEdit) -> Result<bool, Problem> {
+    let (changed, recorded) = app.keeper.edit(edit, app.config.limits.list_edits)?;
+    recorded.done().await.map_err(|busy| not_recorded(&busy))?;
+    Ok(changed)
 }
 
 fn read<T: for<'de> Deserialize<'de>>(body: &[u8], form: &str) -> Result<T, Problem> {

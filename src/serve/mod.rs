@@ -2,7 +2,7 @@
 //!
 //! | file | question it answers |
 //! |---|---|
-//! | `config.rs` `limits.rs` `source.rs` | what may be set, and where do settings come from? |
+//! | `config.rs` `limits.rs` `journaling.rs` `source.rs` | what may be set, and where do settings come from? |
 //! | `listen.rs` `accept.rs` `stream.rs` `tls.rs` | who may connect, how many, for how long? |
 //! | `http.rs` `routes.rs` `openapi.rs` | what can be asked? |
 //! | `keys.rs` `admit.rs` `budget.rs` `idempotency.rs` | who asks, is there room, what if not, was it asked before? |
@@ -11,7 +11,7 @@
 //! | `recent.rs` `settle.rs` | which payments are remembered, and what became of them? |
 //! | `control.rs` `watch.rs` `lists.rs` | how do rules and lists change while payments are scored? |
 //! | `metrics.rs` `exposition.rs` `health.rs` `log.rs` `trace.rs` `problem.rs` | what do people and machines get to know? |
-//! | `recorder.rs` | the seam to a record of it all |
+//! | `keeper.rs` `snapshots.rs` | is what was decided recorded, and what comes back at a start? |
 
 mod accept;
 mod admit;
@@ -27,6 +27,8 @@ mod form;
 mod health;
 mod http;
 mod idempotency;
+mod journaling;
+mod keeper;
 mod keys;
 mod limits;
 mod listen;
@@ -37,11 +39,11 @@ mod ndjson;
 mod openapi;
 mod problem;
 mod recent;
-pub(crate) mod recorder;
 mod reply;
 mod routes;
 mod score;
 mod settle;
+mod snapshots;
 pub(crate) mod source;
 mod stream;
 mod tls;
@@ -62,9 +64,9 @@ use accept::{ADMIN_CONNECTIONS_MAX, Entrance, Places};
 use app::{App, Door};
 use config::Config;
 use control::Ask;
+use keeper::Keeper;
 use listen::Bound;
 use log::Level;
-use recorder::Recorder;
 
 /// Most threads that serve.
 pub(crate) const THREADS_MAX: usize = 256;
@@ -77,7 +79,6 @@ pub(crate) fn run(
     config: Config,
     pipeline: Pipeline,
     source: (Option<PathBuf>, Options),
-    recorder: Box<dyn Recorder>,
 ) -> Result<(), Error> {
     let main: Vec<Bound> = config.listen.iter().map(|a| Bound::open(a)).collect::<Result<_, _>>()?;
     let admin = Some(config.admin.as_str()).filter(|a| !a.is_empty()).map(Bound::open).transpose()?;
@@ -94,7 +95,8 @@ pub(crate) fn run(
         true => Engine::new(pipeline),
         false => Engine::starting_at(pipeline, log::now()),
     };
-    let app = Arc::new(App::new(config, engine, source, recorder)?);
+    let keeper = Keeper::open(&config.journal, engine)?;
+    let app = Arc::new(App::new(config, keeper, source)?);
     if app.keys.open()
         && !app.config.insecure
         && let Some(bound) = main.iter().chain(&admin).find(|bound| !bound.is_local())
@@ -104,6 +106,7 @@ pub(crate) fn run(
         return Err(wrong(message).at(bound.name()));
     }
     watch::start(&app);
+    snapshots::start(&app)?;
     for (bound, door) in main.iter().map(|b| (b, "main")).chain(admin.iter().map(|b| (b, "admin"))) {
         let fields = [
             ("address", bound.name().into()),
@@ -144,6 +147,7 @@ pub(crate) fn run(
         }
         let drained = tokio::time::timeout(app.config.timeouts.drain.0, app.places.empty()).await.is_ok();
         let left = app.places.taken();
+        app.keeper.close();
         log::event(Level::Info, "stopped", &[("drained", drained.into()), ("cut", left.into())]);
         Ok(())
     });

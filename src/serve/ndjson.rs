@@ -1,7 +1,7 @@
 //! `POST /v1/score:batch`: payments as JSON lines, decided in their order while they come.
 //!
 //! The answer's body pulls the request's: no more is read than the client takes of the answer, and no more
-//! is held than one line, one part of the request and the answer to a turn.
+//! is held than one line, one part of the request and the answer to a turn, which waits until it is recorded.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,6 +21,7 @@ use super::keys::Key;
 use super::problem::{Kind, Problem};
 use super::reply::Reply;
 use super::score::{self, Source};
+use crate::journal::Ticket;
 
 /// Payments that are decided before others have their turn on this thread.
 const ROWS_PER_TURN: usize = 32;
@@ -38,6 +39,10 @@ pub(super) struct Batch {
     waiting: bool,
     line: u64,
     rows: u64,
+    /// The last record of this turn.
+    ticket: Option<Ticket>,
+    /// The answer to a turn, which waits for its last record, and the turn's first line.
+    unrecorded: Option<(Ticket, Bytes, u64)>,
     state: State,
 }
 
@@ -62,6 +67,8 @@ pub(super) fn answer(app: Arc<App>, key: &Key, body: Incoming) -> Response<Reply
         waiting: false,
         line: 0,
         rows: 0,
+        ticket: None,
+        unrecorded: None,
         state: State::Reading,
         app,
     };
@@ -74,8 +81,15 @@ impl Batch {
     /// The next part of the answer.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
-            let mut out = BytesMut::new();
+            if let Some(part) = ready!(self.poll_recorded(cx)) {
+                return Poll::Ready(Some(part));
+            }
+            let (mut out, first) = (BytesMut::new(), self.line + 1);
             let more = self.decide(&mut out);
+            if let Some(ticket) = self.ticket.take() {
+                self.unrecorded = Some((ticket, out.freeze(), first));
+                continue;
+            }
             if !out.is_empty() {
                 return Poll::Ready(Some(out.freeze()));
             }
@@ -94,6 +108,21 @@ impl Batch {
                 }
             }
         }
+    }
+
+    /// The answer to the turn before, once it is recorded.
+    fn poll_recorded(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let Some((ticket, _, _)) = &mut self.unrecorded else { return Poll::Ready(None) };
+        let done = ready!(Pin::new(ticket).poll(cx));
+        let Some((_, part, first)) = self.unrecorded.take() else { return Poll::Ready(None) };
+        if done.is_ok() {
+            return Poll::Ready(Some(part));
+        }
+        self.state = State::Done;
+        let detail = format!("from line {first} on nothing is known to be recorded");
+        let mut out = BytesMut::new();
+        self.problem(&Problem::new(Kind::NotRecorded, detail).remedy("send these lines again"), &mut out);
+        Poll::Ready(Some(out.freeze()))
     }
 
     /// Reads one part of the request.
@@ -175,12 +204,12 @@ impl Batch {
             );
         }
         let Some(key) = app.keys.at(self.key) else { return };
-        let done = match app.admission.place(key, app.config.overload.concurrency) {
-            Ok(_ticket) => score::now(&app, key, line, Source::Whole),
-            Err(refused) => score::without(&app, key, line, Source::Whole, refused),
-        };
-        match done {
-            Ok(scored) => out.extend_from_slice(&scored.line),
+        let place = app.admission.place(key, app.config.overload.concurrency);
+        match score::at_once(&app, key, line, Source::Whole, place.as_ref().err().copied()) {
+            Ok((scored, recorded)) => {
+                out.extend_from_slice(&scored.line);
+                self.ticket = recorded.into_ticket().or(self.ticket.take());
+            }
             Err(problem) => self.problem(&problem, out),
         }
     }

@@ -53,7 +53,7 @@ kinds! {
     Shed 503 "shed" "There is more to do than can be done in time";
     Late 503 "late" "The deadline passed before the payment's turn came";
     NotRecorded 503 "not-recorded" "The decision could not be recorded";
-    NotReady 503 "not-ready" "The server is stopping";
+    NotReady 503 "not-ready" "The server is stopping, or can record nothing";
 }
 
 /// An error on its way out.

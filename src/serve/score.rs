@@ -11,19 +11,21 @@ use super::admit::{self, Refused};
 use super::app::App;
 pub(super) use super::desk::Source;
 use super::desk::{self, Desk};
-use super::idempotency::Turn;
+use super::idempotency;
+use super::keeper::{Recorded, not_recorded};
 use super::keys::Key;
 use super::metrics::Stage;
-use super::problem::{Kind, Problem};
-use super::recorder::Record;
+use super::problem::Problem;
 use super::reply::Reply;
 use crate::decision::{Decision, Degraded, Outcome};
-use crate::engine::Current;
+use crate::journal::{Busy, Durability};
 
 /// Says how long parsing, scoring and writing took.
 pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// Says that a decision had to do without something.
 pub(super) const DEGRADED: HeaderName = HeaderName::from_static("x-risk-degraded");
+/// Says which record of the journal holds the decision, and how durable it was when the answer was sent.
+pub(super) const RECORD: HeaderName = HeaderName::from_static("x-risk-record");
 /// Says that an answer was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
@@ -36,13 +38,14 @@ pub(super) struct Scored {
     pub(super) score: u16,
     pub(super) degraded: Degraded,
     times: [Duration; 3],
+    record: Option<(u64, Durability)>,
 }
 
 /// Answers one request.
 ///
 /// # Errors
 /// Why it was not decided.
-pub(super) fn answer(
+pub(super) async fn answer(
     app: &App,
     key: &Key,
     head: &Parts,
@@ -50,27 +53,28 @@ pub(super) fn answer(
     began: Instant,
 ) -> Result<Response<Reply>, Problem> {
     let claim = match app.answers.turn(&head.headers, (key.index, "score"), &body, began)? {
-        Some(Turn::Again(line)) => {
+        Some(idempotency::Turn::Again(line)) => {
             app.metrics.replayed.add(1);
             let mut response = json(line);
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
             return Ok(response);
         }
-        Some(Turn::First(claim)) => Some(claim),
+        Some(idempotency::Turn::First(claim)) => Some(claim),
         None => None,
     };
-    let scored = decide(app, key, &head.headers, &body, Source::Whole, began)?;
+    let scored = decide(app, key, &head.headers, &body, Source::Whole, began).await?;
     if let Some(claim) = claim {
         claim.keep(scored.line.clone());
     }
     Ok(scored.response(app))
 }
 
-/// Decides about one payment: by its score, or by policy when there is no room or time for it.
+/// Decides about one payment, by its score or, when there is no room or time for it, by policy; waits until
+/// that is recorded.
 ///
 /// # Errors
 /// Why it was not decided.
-pub(super) fn decide(
+pub(super) async fn decide(
     app: &App,
     key: &Key,
     headers: &HeaderMap,
@@ -80,66 +84,110 @@ pub(super) fn decide(
 ) -> Result<Scored, Problem> {
     let overload = &app.config.overload;
     let deadline = admit::deadline(headers, overload, began)?;
-    match app.admission.enter(key, overload, deadline) {
-        Ok(_ticket) => now(app, key, body, source),
-        Err(refused) => without(app, key, body, source, refused),
+    // Its place is held until it is recorded: what waits for the disk is in flight.
+    let place = app.admission.enter(key, overload, deadline);
+    let (scored, recorded) = at_once(app, key, body, source, place.as_ref().err().copied())?;
+    match recorded.done().await {
+        Ok(record) => Ok(Scored { record, ..scored }),
+        Err(_) => without(app, key, body, source, Refused::Unrecorded).map(|(scored, _)| scored),
     }
 }
 
-/// Scores the payment on this thread, at once.
-pub(super) fn now(app: &App, key: &Key, body: &[u8], source: Source<'_>) -> Result<Scored, Problem> {
-    let current = app.engine.current();
-    desk::at(app, &current, |desk| {
+/// Decides on this thread without waiting, by policy when it was refused or can't be recorded. Nobody is
+/// told before it is recorded.
+///
+/// # Errors
+/// Why it was not decided.
+pub(super) fn at_once(
+    app: &App,
+    key: &Key,
+    body: &[u8],
+    source: Source<'_>,
+    refused: Option<Refused>,
+) -> Result<(Scored, Recorded), Problem> {
+    let refused = match refused {
+        Some(refused) => refused,
+        None => match now(app, key, body, source)? {
+            Ok(done) => return Ok(done),
+            Err(busy @ Busy::TooLarge(..)) => return Err(not_recorded(&busy)),
+            Err(Busy::Full | Busy::Failed(_)) => Refused::Unrecorded,
+        },
+    };
+    without(app, key, body, source, refused)
+}
+
+/// Scores the payment on this thread.
+fn now(
+    app: &App,
+    key: &Key,
+    body: &[u8],
+    source: Source<'_>,
+) -> Result<Result<(Scored, Recorded), Busy>, Problem> {
+    let turn = app.keeper.turn();
+    desk::at(app, turn.current(), |desk| {
         let start = Instant::now();
         desk.read(key, body, source)?;
         let parsed = Instant::now();
-        let decision = current.score(&desk.payment);
+        let (decision, recorded) = match turn.score(&desk.payment) {
+            Ok(done) => done,
+            Err(busy) => return Ok(Err(busy)),
+        };
         let scored = Instant::now();
-        let line = conclude(app, key, desk, &decision)?;
+        let line = conclude(app, key, desk, &decision);
         let written = Instant::now();
         let times = [parsed - start, scored - parsed, written - scored];
         for (stage, time) in [Stage::Parse, Stage::Score, Stage::Write].into_iter().zip(times) {
             app.metrics.took(stage, time);
         }
-        Ok(Scored::of(line, &decision, times, source, desk))
+        Ok(Ok((Scored::of(line, &decision, times, source, desk), recorded)))
     })
 }
 
-/// What the caller's policy says of a payment that there is no room or time for.
+/// What the caller's policy says of a payment that there is no room or time for, or no record.
 #[cold]
-pub(super) fn without(
+fn without(
     app: &App,
     key: &Key,
     body: &[u8],
     source: Source<'_>,
     refused: Refused,
-) -> Result<Scored, Problem> {
+) -> Result<(Scored, Recorded), Problem> {
     app.metrics.refused(refused);
     if !key.policy.decides() {
         return Err(refused.problem(&app.config.overload));
     }
-    let current = app.engine.current();
-    desk::at(app, &current, |desk| {
+    let turn = app.keeper.turn();
+    desk::at(app, turn.current(), |desk| {
         desk.read(key, body, source)?;
-        let outcome = key.policy.outcome(desk.payment.amount(), current.pipeline().rates(), Instant::now());
+        let pipeline = turn.current().pipeline();
+        let outcome = key.policy.outcome(desk.payment.amount(), pipeline.rates(), Instant::now());
         let Some(outcome) = outcome else { return Err(refused.problem(&app.config.overload)) };
-        let degraded = match refused {
+        let mut degraded = match refused {
             Refused::Late => Degraded::DEADLINE,
             Refused::Full | Refused::Share => Degraded::OVERLOAD,
+            Refused::Unrecorded => Degraded::UNRECORDED,
         };
-        let decision = Decision { outcome, degraded, digest: current.pipeline().digest(), ..Decision::NONE };
-        let line = conclude(app, key, desk, &decision)?;
-        Ok(Scored::of(line, &decision, [Duration::ZERO; 3], source, desk))
+        let by_policy =
+            |degraded| Decision { outcome, degraded, digest: pipeline.digest(), ..Decision::NONE };
+        let recorded = match refused {
+            Refused::Unrecorded => Recorded::default(),
+            _ => turn.unscored(&desk.payment, by_policy(degraded)).unwrap_or_else(|_| {
+                degraded |= Degraded::UNRECORDED;
+                Recorded::default()
+            }),
+        };
+        let decision = by_policy(degraded);
+        let line = conclude(app, key, desk, &decision);
+        Ok((Scored::of(line, &decision, [Duration::ZERO; 3], source, desk), recorded))
     })
 }
 
-/// Records, keeps and counts a decision; the line that answers it.
-fn conclude(app: &App, key: &Key, desk: &mut Desk, decision: &Decision) -> Result<Bytes, Problem> {
-    app.recorder.record(Record::Scored(&desk.payment, decision)).map_err(not_recorded)?;
+/// Keeps and counts a decision; the line that answers it.
+fn conclude(app: &App, key: &Key, desk: &mut Desk, decision: &Decision) -> Bytes {
     let line = desk.write(decision);
     app.recent.keep(key.index, desk.pipeline().schema(), &desk.payment, line.clone());
     app.metrics.decided(decision, &desk.hits);
-    Ok(line)
+    line
 }
 
 /// Every rule's truth and every value for a payment; remembers nothing.
@@ -147,19 +195,14 @@ fn conclude(app: &App, key: &Key, desk: &mut Desk, decision: &Decision) -> Resul
 /// # Errors
 /// Why the body is no payment.
 pub(super) fn explain(app: &App, key: &Key, body: &[u8]) -> Result<Response<Reply>, Problem> {
-    let current: Current = app.engine.current();
-    let explanation = desk::at(app, &current, |desk| {
+    let turn = app.keeper.turn();
+    let current = turn.current();
+    let explanation = desk::at(app, current, |desk| {
         desk.read(key, body, Source::Whole)?;
         Ok::<_, Problem>(current.explain(&desk.payment))
     })?;
     // Plain data always serialises.
     Ok(json(serde_json::to_vec(&explanation).unwrap_or_default()))
-}
-
-#[cold]
-pub(super) fn not_recorded(error: crate::error::Error) -> Problem {
-    super::log::event(super::log::Level::Error, "record", &[("detail", error.to_string().into())]);
-    Problem::new(Kind::NotRecorded, "send it again").retry_after(1)
 }
 
 impl Scored {
@@ -171,12 +214,12 @@ impl Scored {
             let codes: Vec<&str> = matched.map(|entry| entry.reason.as_str()).collect();
             (desk.payment.id().to_owned(), codes.join(", "))
         });
-        Scored { line, told, outcome, score, degraded, times }
+        Scored { line, told, outcome, score, degraded, times, record: None }
     }
 
     fn response(self, app: &App) -> Response<Reply> {
         let timing = app.config.server_timing.then(|| self.timing()).flatten();
-        let degraded = self.degraded;
+        let (degraded, record) = (self.degraded, self.record());
         let mut response = json(self.line);
         let headers = response.headers_mut();
         if let Some(timing) = timing {
@@ -185,7 +228,16 @@ impl Scored {
         if let Some(degraded) = degraded_header(degraded) {
             headers.insert(DEGRADED, degraded);
         }
+        if let Some(record) = record {
+            headers.insert(RECORD, record);
+        }
         response
+    }
+
+    /// Where the decision is recorded, when it is.
+    pub(super) fn record(&self) -> Option<HeaderValue> {
+        let (number, durability) = self.record?;
+        HeaderValue::from_str(&format!("{number};durability={}", durability.name())).ok()
     }
 
     /// The stages' times in milliseconds, to the nanosecond.

@@ -4,11 +4,11 @@ use hyper::Response;
 use serde::Deserialize;
 
 use super::app::App;
+use super::keeper::not_recorded;
 use super::keys::Key;
 use super::problem::{Kind, Problem};
-use super::recorder::Record;
 use super::reply::Reply;
-use super::score::{json, not_recorded};
+use super::score::json;
 use crate::stage::Settlement;
 use crate::time::Timestamp;
 use crate::velocity::Status;
@@ -25,8 +25,8 @@ struct Told {
 /// Tells the engine.
 ///
 /// # Errors
-/// When the body is no settlement, or the payment is not remembered.
-pub(super) fn settle(app: &App, key: &Key, body: &[u8]) -> Result<Response<Reply>, Problem> {
+/// When the body is no settlement, the payment is not remembered, or it was not recorded.
+pub(super) async fn settle(app: &App, key: &Key, body: &[u8]) -> Result<Response<Reply>, Problem> {
     let bad = |detail: String| {
         Problem::new(Kind::BadRequest, detail)
             .remedy("send {\"id\": \"...\", \"status\": \"authorized\", \"at\": \"2026-11-23T12:00:00Z\"}; `at` may be left out")
@@ -36,15 +36,17 @@ pub(super) fn settle(app: &App, key: &Key, body: &[u8]) -> Result<Response<Reply
         .map_err(|e| bad(format!("the body is no settlement (column {})", e.column())))?;
     let status = Status::parse(&told.status)
         .ok_or_else(|| bad(format!("`status` is one of {}", Status::ALL.map(Status::name).join(", "))))?;
-    let at = match &told.at {
-        None => None,
-        Some(text) => Some(Timestamp::parse(text).ok_or_else(|| bad("`at` is no timestamp".to_owned()))?),
+    // A settlement counts from when it is known; the time that came with it need only be one.
+    if told.at.as_deref().is_some_and(|text| Timestamp::parse(text).is_none()) {
+        return Err(bad("`at` is no timestamp".to_owned()));
+    }
+    let (counted, recorded) = {
+        let turn = app.keeper.turn();
+        let schema = turn.current().schema();
+        let payment = app.recent.payment(key.index, &told.id, schema).ok_or_else(unknown)?;
+        turn.settle(&payment, Settlement { status }).map_err(|busy| not_recorded(&busy))?
     };
-    let current = app.engine.current();
-    let payment = app.recent.payment(key.index, &told.id, current.pipeline().schema()).ok_or_else(unknown)?;
-    let settlement = Settlement { status };
-    app.recorder.record(Record::Settled(&payment, settlement, at)).map_err(not_recorded)?;
-    let counted = current.settle(&payment, settlement);
+    recorded.done().await.map_err(|busy| not_recorded(&busy))?;
     Ok(json(format!("{{\"settled\":true,\"counted\":{counted}}}")))
 }
 
