@@ -87,6 +87,7 @@ const SIBLINGS: &[(&str, &str)] = &[
     ("engine", "counterfactual"),
     ("simulate", "velocity"), // a simulated payment has a status
     ("learn", "batch"),       // histories are replayed as files are scored
+    ("serve", "journal"),     // what is decided is recorded before it is answered
     ("cli", "report"),
     ("main", "cli"),
 ];

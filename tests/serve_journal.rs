@@ -183,19 +183,28 @@ fn rules_are_recorded_and_a_snapshot_is_taken_beside_the_scoring() {
     let (dir, rules) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let rule = |then: &str| {
         format!(
-            "[[rule]]\nid = \"big\"\nwhen = \"amount > 1000 USD and count(card, 1h) >= 0\"\nthen = \"{then}\"\nreason = \"BIG\"\n"
+            "[[rule]]\nid = \"big\"\nwhen = \"amount > 1000 and count(card, 1h) >= 0\"\nthen = \"{then}\"\nreason = \"BIG\"\n"
         )
     };
     std::fs::write(rules.path().join("r.toml"), rule("review")).unwrap();
     let folder = rules.path().display().to_string();
-    let settings = ["--rules", &folder, "--set", "reload.watch=false", "--set", "journal.snapshot=300ms"];
+    let settings = [
+        "--rules",
+        &folder,
+        "--set",
+        "reload.watch=false",
+        "--set",
+        "journal.snapshot=300ms",
+        "--set",
+        "empty_past=true",
+    ];
     let sidecar = start(dir.path(), &settings);
     (0..20).for_each(|id| assert_eq!(sidecar.post("/v1/score", &of_card(id)).status, 200));
     sidecar.wait_for("\"event\":\"snapshot\",\"level\":\"info\"");
     std::fs::write(rules.path().join("r.toml"), rule("decline")).unwrap();
     let swapped = sidecar.admin("PUT", "/v1/pipeline", &[], "").json();
     assert_eq!(swapped["swapped"], true, "{swapped}");
-    let big = payment("big").replace("20.00", "5000.00");
+    let big = of_card(50).replace("20.00", "5000.00");
     assert_eq!(sidecar.post("/v1/score", &big).json()["outcome"], "decline");
     drop(sidecar); // killed
     let sidecar = start(dir.path(), &settings);

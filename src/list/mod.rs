@@ -297,6 +297,27 @@ impl List {
         self.with(value, at, |entry| entry.known.item.clone())
     }
 
+    /// The item that covers the value of a payment's field at `at`, and the value it was listed as.
+    ///
+    /// # Errors
+    /// When no field of the list's kind has this value: nothing covers it, or ever will.
+    #[cfg(feature = "serve")]
+    pub(crate) fn lookup(
+        &self,
+        value: &str,
+        at: Timestamp,
+    ) -> Result<Option<(Box<str>, ListItem)>, ListError> {
+        let known = match &self.store {
+            _ if value.is_empty() => return Err(ListError::Empty),
+            _ if contains_pan(value) => return Err(ListError::CardNumber),
+            Store::Symbols(_) => self.symbol(value).is_some(),
+            Store::Blocks(_) => value.parse::<IpAddr>().is_ok(),
+            Store::Prefixes(_) => value.bytes().all(|b| b.is_ascii_digit()),
+        };
+        let read = |entry: &Entry| (entry.known.value.clone(), entry.known.item.clone());
+        if known { Ok(self.with(value, at, read)) } else { Err(ListError::Kind(self.kind)) }
+    }
+
     fn with<R>(&self, value: &str, at: Timestamp, read: impl FnOnce(&Entry) -> R) -> Option<R> {
         match &self.store {
             Store::Symbols(map) => {

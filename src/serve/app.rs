@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
@@ -16,6 +17,7 @@ use super::keys::Keys;
 use super::metrics::Metrics;
 use super::recent::Recent;
 use super::tls;
+use super::totals::Past;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::pipeline::Options;
@@ -42,6 +44,7 @@ pub(super) struct App {
     pub(super) answers: Answers,
     pub(super) recent: Recent,
     pub(super) metrics: Metrics,
+    pub(super) past: Past,
     pub(super) control: Control,
     pub(super) tls: Option<ArcSwap<ServerConfig>>,
     pub(super) places: Places,
@@ -65,6 +68,7 @@ impl App {
             recent: Recent::new(limits.recent),
             metrics: Metrics::new(),
             control: Control::new(source),
+            past: Past::new(Instant::now()),
             places: Places::new(limits.connections, limits.connections_per_peer, limits.handshakes),
             tls: tls.map(ArcSwap::new),
             draining: AtomicBool::new(false),

@@ -15,7 +15,9 @@ use super::metrics::Stage;
 use super::problem::{Kind, Problem};
 use super::reply::Reply;
 use super::routes::{self, Entry, Route};
-use super::{authz, body, form, health, lists, ndjson, openapi, score, settle, trace};
+use super::{
+    authz, body, console, decisions, form, health, lists, ndjson, openapi, score, settle, stats, trace,
+};
 
 /// Answers.
 pub(super) async fn answer(app: Arc<App>, caller: Caller, request: Request<Incoming>) -> Response<Reply> {
@@ -74,6 +76,8 @@ async fn handle(
                 Route::Score => score::answer(app, key, head, bytes, began).await,
                 Route::Explain => score::explain(app, key, &bytes),
                 Route::Settle => settle::settle(app, key, &bytes).await,
+                Route::Decisions => decisions::answer(app, key, head.uri.query()),
+                Route::Stats => stats::answer(app, key),
                 _ => settle::decision(app, key, &decoded(part)?),
             };
         }
@@ -86,6 +90,13 @@ async fn handle(
         Route::Metrics => Ok(health::metrics(app)),
         Route::Version => Ok(health::version(app)),
         Route::OpenApi => Ok(score::json(openapi::document().to_string())),
+        Route::Console => Ok(console::page()),
+        Route::ConsolePart => console::part(part),
+        Route::Lists => Ok(lists::names(app)),
+        Route::ListLookup => {
+            let bytes = body::read(incoming, limits.body_bytes, timeouts.body.0).await?;
+            lists::lookup(app, &decoded(part)?, &bytes)
+        }
         Route::ListItems => lists::items(app, &decoded(part)?, form::query(query, "after").as_deref()),
         Route::ListPut => {
             let bytes = body::read(incoming, limits.body_bytes, timeouts.body.0).await?;
@@ -110,6 +121,8 @@ async fn handle(
         | Route::Batch
         | Route::Settle
         | Route::Decision
+        | Route::Decisions
+        | Route::Stats
         | Route::Explain
         | Route::Authz
         | Route::Unknown => Err(nothing(&[])),

@@ -122,6 +122,11 @@ impl Keys {
 }
 
 impl Key {
+    /// Whether it may see what others have sent: it may do everything, and belongs to no merchant.
+    pub(super) fn oversees(&self) -> bool {
+        self.merchant.is_none() && self.scopes.contains(&Scope::Admin)
+    }
+
     fn new(index: u16, entry: &KeyEntry, digest: [u8; 32], config: &Config) -> Result<Key, String> {
         Ok(Key {
             index,

@@ -1,4 +1,4 @@
-//! `/v1/lists/{name}/items`: lists are read and edited while payments are scored.
+//! `/v1/lists`: lists are read and edited while payments are scored.
 
 use std::sync::Arc;
 
@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::app::App;
 use super::keeper::not_recorded;
+use super::log;
 use super::problem::{Kind, Problem};
 use super::reply::Reply;
 use super::score::json;
-use crate::list::{List, ListEdit, ListItem, Lists};
+use crate::list::{List, ListEdit, ListError, ListItem, ListKind, Lists};
 use crate::time::Timestamp;
 
 /// Most items of one answer; `after` asks for the next ones.
@@ -28,11 +29,34 @@ struct Put {
     source: String,
 }
 
-/// What is taken off.
+/// What is taken off or looked up.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Taken {
+struct Named {
     value: String,
+}
+
+#[derive(Serialize)]
+struct Names<'a> {
+    lists: Vec<Name<'a>>,
+}
+
+/// A list, without its items.
+#[derive(Serialize)]
+struct Name<'a> {
+    list: &'a str,
+    about: &'a str,
+    kind: String,
+    total: usize,
+}
+
+/// Whether a value is listed, and by which item: a block or range lists many values.
+#[derive(Serialize)]
+struct Found<'a> {
+    list: &'a str,
+    listed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item: Option<Shown>,
 }
 
 #[derive(Serialize)]
@@ -56,6 +80,56 @@ struct Shown {
     reason: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     source: String,
+}
+
+impl Name<'_> {
+    fn of(list: &List) -> Name<'_> {
+        Name { list: list.name(), about: list.about(), kind: list.kind().to_string(), total: list.len() }
+    }
+}
+
+impl Shown {
+    fn of((value, item): (Box<str>, ListItem)) -> Shown {
+        Shown {
+            value: value.into(),
+            expires: item.expires.map(|at| at.to_string()),
+            reason: item.reason.to_string(),
+            source: item.source.to_string(),
+        }
+    }
+}
+
+/// All lists by name.
+pub(super) fn names(app: &App) -> Response<Reply> {
+    let pipeline = app.engine().pipeline();
+    let lists: Vec<Arc<List>> =
+        pipeline.lists().names().filter_map(|name| pipeline.lists().get(name)).collect();
+    // Plain data always serialises.
+    json(
+        serde_json::to_vec(&Names { lists: lists.iter().map(|list| Name::of(list)).collect() })
+            .unwrap_or_default(),
+    )
+}
+
+/// Whether a value, that of a payment's field, is on a list now.
+///
+/// # Errors
+/// When there is no such list, or the value can't be on it.
+pub(super) fn lookup(app: &App, name: &str, body: &[u8]) -> Result<Response<Reply>, Problem> {
+    let Named { value } = read(body, "{\"value\": \"...\"}")?;
+    let list = list(app.engine().pipeline().lists(), name)?;
+    let item = list.lookup(value.trim(), log::now()).map_err(|wrong| match wrong {
+        ListError::Kind(ListKind::Ip) => {
+            Problem::new(Kind::BadItem, "one address is looked up, such as 192.0.2.7")
+        }
+        ListError::Kind(ListKind::Bin) => {
+            Problem::new(Kind::BadItem, "first digits of a card are looked up, such as 411111")
+        }
+        wrong => Problem::new(Kind::BadItem, wrong.to_string()),
+    })?;
+    let found = Found { list: list.name(), listed: item.is_some(), item: item.map(Shown::of) };
+    // Plain data always serialises.
+    Ok(json(serde_json::to_vec(&found).unwrap_or_default()))
 }
 
 /// The list of a name.
@@ -83,12 +157,7 @@ pub(super) fn items(app: &App, name: &str, after: Option<&str>) -> Result<Respon
         .into_iter()
         .filter(|(value, _)| after.is_none_or(|after| **value > *after))
         .take(PAGE + 1)
-        .map(|(value, item)| Shown {
-            value: value.into(),
-            expires: item.expires.map(|at| at.to_string()),
-            reason: item.reason.to_string(),
-            source: item.source.to_string(),
-        })
+        .map(Shown::of)
         .collect();
     let more = items.len() > PAGE;
     items.truncate(PAGE);
@@ -132,7 +201,7 @@ pub(super) async fn delete(
 ) -> Result<Response<Reply>, Problem> {
     let value = match value {
         Some(value) => value.to_owned(),
-        None => read::<Taken>(body, "{\"value\": \"...\"}, or name it by ?value=")?.value,
+        None => read::<Named>(body, "{\"value\": \"...\"}, or name it by ?value=")?.value,
     };
     let (list, value) = (name.to_owned(), value.trim().to_owned());
     let removed = edit(app, ListEdit { list, value, item: None }).await?;

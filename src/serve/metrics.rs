@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam::utils::CachePadded;
 use parking_lot::Mutex;
@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use super::admit::Refused;
 use super::exposition::Text;
 use super::routes::Route;
+use super::totals::{Times, Totals};
 use crate::decision::{Decision, Degraded, Outcome};
 use crate::pipeline::Pipeline;
 
@@ -128,6 +129,17 @@ pub(super) struct Reloads {
     pub(super) stale: AtomicU64,
 }
 
+impl Reloads {
+    pub(super) fn by_result(&self) -> [(&'static str, &Counter); 4] {
+        [
+            ("swapped", &self.swapped),
+            ("unchanged", &self.unchanged),
+            ("failed", &self.failed),
+            ("held_back", &self.held_back),
+        ]
+    }
+}
+
 /// Everything that is counted.
 #[derive(Debug)]
 pub(super) struct Metrics {
@@ -215,6 +227,22 @@ impl Metrics {
         (buckets, (0..PARTS).map(|p| of(p).sum.get()).sum())
     }
 
+    /// What was counted up to now.
+    pub(super) fn totals(&self) -> Totals {
+        let times = |stage| {
+            let (buckets, nanos) = self.histogram(stage);
+            Times { buckets, nanos }
+        };
+        Totals {
+            at: Instant::now(),
+            outcomes: std::array::from_fn(|i| self.sum(|p| &p.outcomes[i])),
+            degraded: std::array::from_fn(|i| self.sum(|p| &p.degraded[i])),
+            refused: std::array::from_fn(|i| self.sum(|p| &p.refused[i])),
+            stages: Stage::ALL.map(times),
+            rules: self.rules.lock().iter().map(|(rule, counter)| (rule.clone(), counter.get())).collect(),
+        }
+    }
+
     /// The families with their samples.
     pub(super) fn tell(&self, text: &mut Text) -> fmt::Result {
         text.family("decisions", "counter", "Payments decided, by outcome.")?;
@@ -264,12 +292,7 @@ impl Metrics {
         }
         let r = &self.reloads;
         text.family("reloads", "counter", "Attempts to take other rules, by result.")?;
-        for (result, counter) in [
-            ("swapped", &r.swapped),
-            ("unchanged", &r.unchanged),
-            ("failed", &r.failed),
-            ("held_back", &r.held_back),
-        ] {
+        for (result, counter) in r.by_result() {
             text.count(&[("result", result)], counter.get())?;
         }
         text.family("reload_stale", "gauge", "1 while the folder's rules are not the ones in force.")?;

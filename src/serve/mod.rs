@@ -8,10 +8,11 @@
 //! | `keys.rs` `admit.rs` `budget.rs` `idempotency.rs` | who asks, is there room, what if not, was it asked before? |
 //! | `body.rs` `desk.rs` `score.rs` `reply.rs` `ndjson.rs` | from bytes to a decision to bytes |
 //! | `authz.rs` `form.rs` | what gateways ask by forward-auth |
-//! | `recent.rs` `settle.rs` | which payments are remembered, and what became of them? |
+//! | `recent.rs` `decisions.rs` `settle.rs` | which payments are remembered, and what became of them? |
 //! | `control.rs` `watch.rs` `lists.rs` | how do rules and lists change while payments are scored? |
 //! | `metrics.rs` `exposition.rs` `health.rs` `log.rs` `trace.rs` `problem.rs` | what do people and machines get to know? |
 //! | `keeper.rs` `snapshots.rs` | is what was decided recorded, and what comes back at a start? |
+//! | `totals.rs` `stats.rs` `console/` | what was counted lately, and the page that shows it |
 
 mod accept;
 mod admit;
@@ -20,7 +21,9 @@ mod authz;
 mod body;
 mod budget;
 pub(crate) mod config;
+mod console;
 mod control;
+mod decisions;
 mod desk;
 mod exposition;
 mod form;
@@ -45,8 +48,10 @@ mod score;
 mod settle;
 mod snapshots;
 pub(crate) mod source;
+mod stats;
 mod stream;
 mod tls;
+mod totals;
 mod trace;
 mod watch;
 
@@ -76,7 +81,7 @@ pub(crate) const THREADS_MAX: usize = 256;
 /// # Errors
 /// When settings, certificates or rules are wrong, or an address can't be listened on.
 pub(crate) fn run(
-    config: Config,
+    mut config: Config,
     pipeline: Pipeline,
     source: (Option<PathBuf>, Options),
 ) -> Result<(), Error> {
@@ -91,6 +96,7 @@ pub(crate) fn run(
             "there must be an address to listen on, and at most {THREADS_MAX} threads"
         )));
     }
+    config.listen = main.iter().map(Bound::name).collect();
     let engine = match config.empty_past {
         true => Engine::new(pipeline),
         false => Engine::starting_at(pipeline, log::now()),
@@ -107,6 +113,7 @@ pub(crate) fn run(
     }
     watch::start(&app);
     snapshots::start(&app)?;
+    totals::start(&app);
     for (bound, door) in main.iter().map(|b| (b, "main")).chain(admin.iter().map(|b| (b, "admin"))) {
         let fields = [
             ("address", bound.name().into()),

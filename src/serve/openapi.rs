@@ -94,6 +94,10 @@ fn parameters(entry: &Entry) -> Vec<Value> {
             ));
             all.push(parameter("header", "traceparent", "W3C trace context.", "string"));
         }
+        Route::Decisions => {
+            all.push(parameter("query", "limit", "How many, at most 200; 50 unless set.", "integer"));
+            all.push(parameter("query", "outcome", "Those with this outcome alone.", "string"));
+        }
         Route::ListItems => {
             all.push(parameter("query", "after", "The last value of the page before.", "string"))
         }
@@ -121,6 +125,7 @@ fn body(route: Route) -> Option<Value> {
         Route::Batch => ("application/x-ndjson", json!({ "type": "string" }), true),
         Route::Settle => ("application/json", reference("Settlement"), true),
         Route::ListPut => ("application/json", reference("Item"), true),
+        Route::ListLookup => ("application/json", reference("Value"), true),
         Route::Pipeline => ("application/json", reference("Folder"), false),
         Route::Authz => ("application/json", json!({ "type": "object" }), false),
         _ => return None,
@@ -133,6 +138,9 @@ fn responses(route: Route) -> Value {
         Route::Score | Route::Decision => ("application/json", reference("Decision")),
         Route::Batch => ("application/x-ndjson", json!({ "type": "string" })),
         Route::Live | Route::Ready => ("text/plain", json!({ "type": "string" })),
+        Route::Decisions => ("application/json", reference("Decisions")),
+        Route::Console => ("text/html", json!({ "type": "string" })),
+        Route::ConsolePart => ("*/*", json!({ "type": "string" })),
         Route::Metrics => ("application/openmetrics-text", json!({ "type": "string" })),
         _ => ("application/json", json!({ "type": "object" })),
     };
@@ -177,6 +185,18 @@ fn schemas() -> Value {
                 "pipeline": text,
             },
         },
+        "Decisions": {
+            "type": "object", "required": ["decisions"],
+            "properties": { "decisions": { "type": "array", "maxItems": 200, "items": {
+                "type": "object", "required": ["at", "amount", "merchant", "channel", "decision"],
+                "properties": {
+                    "key": text, "at": { "type": "string", "format": "date-time" },
+                    "amount": { "type": ["string", "null"] }, "merchant": { "type": ["string", "null"] },
+                    "channel": { "type": ["string", "null"] }, "decision": reference("Decision"),
+                },
+            } } },
+        },
+        "Value": { "type": "object", "required": ["value"], "properties": { "value": text } },
         "Settlement": {
             "type": "object", "required": ["id", "status"],
             "properties": { "id": text, "status": { "enum": Status::ALL.map(Status::name) }, "at": { "type": "string", "format": "date-time" } },

@@ -27,9 +27,27 @@ macro_rules! routes {
 
         /// All routes, the busiest first.
         pub(super) const TABLE: &[Entry] = &[$(Entry {
-            route: Route::$route, name: $name, method: $method, path: $path, door: Door::$door, scope: $scope, about: $about,
+            route: Route::$route, name: $name, method: $method, path: $path, doors: Doors::$door, scope: $scope, about: $about,
         }),*];
     };
+}
+
+/// The listeners that have a path; the main one has all with `admin_on_main`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doors {
+    Main,
+    Admin,
+    Both,
+}
+
+impl Doors {
+    fn has(self, door: Door) -> bool {
+        match self {
+            Doors::Main => door == Door::Main,
+            Doors::Admin => door == Door::Admin,
+            Doors::Both => true,
+        }
+    }
 }
 
 /// A row of the table.
@@ -40,8 +58,7 @@ pub(super) struct Entry {
     pub(super) method: &'static str,
     /// `{name}` stands for one part, a trailing `/*` for whatever follows, nothing included.
     pub(super) path: &'static str,
-    /// The listener that has it; the main one has all with `admin_on_main`.
-    pub(super) door: Door,
+    pub(super) doors: Doors,
     /// What a key needs; `None` for no key.
     pub(super) scope: Option<Scope>,
     pub(super) about: &'static str,
@@ -52,8 +69,12 @@ routes! {
     Batch "batch" "POST" "/v1/score:batch" Main Some(Scope::Score), "Decide about many payments: JSON lines in, JSON lines out, in order.";
     Settle "settle" "POST" "/v1/settlements" Main Some(Scope::Settle), "Tell what became of a recent payment.";
     Decision "decision" "GET" "/v1/decisions/{id}" Main Some(Scope::Score), "The answer that a recent payment got.";
-    Explain "explain" "POST" "/v1/explain" Main Some(Scope::Score), "Every rule's truth and every value for a payment; remembers nothing.";
+    Decisions "decisions" "GET" "/v1/decisions" Both Some(Scope::Score), "The latest decisions, newest first.";
+    Explain "explain" "POST" "/v1/explain" Both Some(Scope::Score), "Every rule's truth and every value for a payment; remembers nothing.";
     Authz "authz" "*" "/authz/*" Main Some(Scope::Score), "Let a request through or not: for gateways' forward-auth.";
+    Stats "stats" "GET" "/v1/stats" Admin Some(Scope::Score), "Counts and latencies since the start and of the last minute.";
+    Lists "lists" "GET" "/v1/lists" Admin Some(Scope::Lists), "The lists by name.";
+    ListLookup "list_lookup" "POST" "/v1/lists/{name}/lookup" Admin Some(Scope::Lists), "Whether a value is on a list.";
     ListItems "list_items" "GET" "/v1/lists/{name}/items" Admin Some(Scope::Lists), "The items of a list.";
     ListPut "list_put" "PUT" "/v1/lists/{name}/items" Admin Some(Scope::Lists), "Put an item on a list.";
     ListDelete "list_delete" "DELETE" "/v1/lists/{name}/items" Admin Some(Scope::Lists), "Take an item off a list.";
@@ -63,6 +84,8 @@ routes! {
     Metrics "metrics" "GET" "/metrics" Admin None, "Counters and histograms as OpenMetrics text.";
     Version "version" "GET" "/version" Admin None, "Version of the program and digest of the pipeline.";
     OpenApi "openapi" "GET" "/openapi.json" Admin None, "This table as an OpenAPI document.";
+    Console "console" "GET" "/console" Admin None, "A page that shows what is decided and why.";
+    ConsolePart "console_part" "GET" "/console/{file}" Admin None, "The page's style and script.";
 }
 
 /// A request that a row fits, with what stands for the name in its path.
@@ -79,7 +102,7 @@ pub(super) fn find<'p>(
     path: &'p str,
 ) -> Result<Match<'p>, Vec<&'static str>> {
     let mut methods = Vec::new();
-    for entry in TABLE.iter().filter(|entry| entry.door == door || (all && door == Door::Main)) {
+    for entry in TABLE.iter().filter(|entry| entry.doors.has(door) || (all && door == Door::Main)) {
         let Some(part) = fits(entry.path, path) else { continue };
         if entry.method == method || entry.method == "*" {
             return Ok(Match { entry, part });
@@ -124,6 +147,12 @@ mod tests {
             (Door::Main, "PUT", "/authz/v1/x", "authz /v1/x"),
             (Door::Main, "PUT", "/authzed", ""),
             (Door::Main, "GET", "/livez", ""),
+            (Door::Main, "GET", "/v1/decisions", "decisions "),
+            (Door::Admin, "GET", "/v1/decisions", "decisions "),
+            (Door::Admin, "GET", "/v1/decisions/p", ""),
+            (Door::Main, "GET", "/console", ""),
+            (Door::Admin, "GET", "/console/console.js", "console_part console.js"),
+            (Door::Admin, "POST", "/v1/lists/never/lookup", "list_lookup never"),
             (Door::Admin, "GET", "/livez", "livez "),
             (Door::Admin, "POST", "/v1/lists/never/items", "GET PUT DELETE"),
             (Door::Admin, "DELETE", "/v1/lists/never/items", "list_delete never"),

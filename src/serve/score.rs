@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Response};
 
@@ -185,7 +185,7 @@ fn without(
 /// Keeps and counts a decision; the line that answers it.
 fn conclude(app: &App, key: &Key, desk: &mut Desk, decision: &Decision) -> Bytes {
     let line = desk.write(decision);
-    app.recent.keep(key.index, desk.pipeline().schema(), &desk.payment, line.clone());
+    app.recent.keep(key.index, desk.pipeline().schema(), &desk.payment, (decision.outcome, line.clone()));
     app.metrics.decided(decision, &desk.hits);
     line
 }
@@ -262,6 +262,13 @@ pub(super) fn degraded_header(degraded: Degraded) -> Option<HeaderValue> {
     }
     let names: Vec<&str> = degraded.names().collect();
     HeaderValue::from_str(&names.join(", ")).ok()
+}
+
+/// A JSON answer that is of this moment, and that nobody is to keep.
+pub(super) fn fresh(bytes: impl Into<Bytes>) -> Response<Reply> {
+    let mut response = json(bytes);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// A JSON answer.
