@@ -171,6 +171,17 @@ fn settlements_are_learnt() {
         sidecar.post("/v1/settlements", r#"{"id":"s1","status":"disputed","at":"2026-11-23T12:02:00Z"}"#);
     assert_eq!((settled.status, &settled.json()["counted"]), (200, &true.into()), "{settled:?}");
     assert_eq!(pay("s3", 3), "decline");
+    // A payment may come along, whatever is remembered of it here.
+    let whole = |payment: &str| {
+        sidecar.post("/v1/settlements", &format!(r#"{{"payment":{payment},"status":"\u0072efunded"}}"#))
+    };
+    let scored = r#"{"id":"s2","at":"2026-11-23T12:01:00Z","amount":1,"currency":"USD","account":"acc-1"}"#;
+    assert_eq!(whole(scored).json()["counted"], true);
+    assert_eq!(whole(&scored.replace("s2", "never-seen")).json()["counted"], false);
+    assert_eq!(whole(r#"{"id":"s2"}"#).problem(), "not-a-payment");
+    let both = r#"{"id":"s2","payment":{},"status":"refunded"}"#;
+    assert_eq!(sidecar.post("/v1/settlements", both).problem(), "bad-request");
+    assert_eq!(sidecar.post("/v1/settlements", r#"{"status":"refunded"}"#).problem(), "bad-request");
 }
 
 #[test]

@@ -198,8 +198,9 @@ fn schemas() -> Value {
         },
         "Value": { "type": "object", "required": ["value"], "properties": { "value": text } },
         "Settlement": {
-            "type": "object", "required": ["id", "status"],
-            "properties": { "id": text, "status": { "enum": Status::ALL.map(Status::name) }, "at": { "type": "string", "format": "date-time" } },
+            "type": "object", "required": ["status"],
+            "oneOf": [{ "required": ["id"] }, { "required": ["payment"] }],
+            "properties": { "id": text, "payment": reference("Payment"), "status": { "enum": Status::ALL.map(Status::name) }, "at": { "type": "string", "format": "date-time" } },
         },
         "Item": {
             "type": "object", "required": ["value"],

@@ -1,14 +1,19 @@
 //! `POST /v1/settlements` and `GET /v1/decisions/{id}`: what became of recent payments.
 
+use std::borrow::Cow;
+
 use hyper::Response;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::app::App;
+use super::desk::{self, Source};
 use super::keeper::not_recorded;
 use super::keys::Key;
 use super::problem::{Kind, Problem};
 use super::reply::Reply;
 use super::score::json;
+use crate::payment::Payment;
 use crate::stage::Settlement;
 use crate::time::Timestamp;
 use crate::velocity::Status;
@@ -16,23 +21,31 @@ use crate::velocity::Status;
 /// What became of a payment.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Told {
-    id: String,
-    status: String,
-    at: Option<String>,
+struct Told<'a> {
+    /// A recent payment's id.
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    /// Or all of the payment, as it was scored.
+    #[serde(borrow)]
+    payment: Option<&'a RawValue>,
+    #[serde(borrow)]
+    status: Cow<'a, str>,
+    #[serde(borrow)]
+    at: Option<Cow<'a, str>>,
 }
 
 /// Tells the engine.
 ///
 /// # Errors
-/// When the body is no settlement, the payment is not remembered, or it was not recorded.
+/// When the body is no settlement, the payment is not one of the recent ones and did not come along, or it was
+/// not recorded.
 pub(super) async fn settle(app: &App, key: &Key, body: &[u8]) -> Result<Response<Reply>, Problem> {
     let bad = |detail: String| {
         Problem::new(Kind::BadRequest, detail)
-            .remedy("send {\"id\": \"...\", \"status\": \"authorized\", \"at\": \"2026-11-23T12:00:00Z\"}; `at` may be left out")
+            .remedy("send {\"id\": \"...\", \"status\": \"authorized\", \"at\": \"2026-11-23T12:00:00Z\"}; `at` may be left out, `payment` with all of the payment may stand for `id`")
     };
     // The reader's own message may repeat what was sent.
-    let told: Told = serde_json::from_slice(body)
+    let told: Told<'_> = serde_json::from_slice(body)
         .map_err(|e| bad(format!("the body is no settlement (column {})", e.column())))?;
     let status = Status::parse(&told.status)
         .ok_or_else(|| bad(format!("`status` is one of {}", Status::ALL.map(Status::name).join(", "))))?;
@@ -42,9 +55,20 @@ pub(super) async fn settle(app: &App, key: &Key, body: &[u8]) -> Result<Response
     }
     let (counted, recorded) = {
         let turn = app.keeper.turn();
-        let schema = turn.current().schema();
-        let payment = app.recent.payment(key.index, &told.id, schema).ok_or_else(unknown)?;
-        turn.settle(&payment, Settlement { status }).map_err(|busy| not_recorded(&busy))?
+        let settle = |payment: &Payment| {
+            turn.settle(payment, Settlement { status }).map_err(|busy| not_recorded(&busy))
+        };
+        match (told.id.as_deref(), told.payment) {
+            (Some(id), None) => {
+                let schema = turn.current().schema();
+                settle(&app.recent.payment(key.index, id, schema).ok_or_else(unknown)?)?
+            }
+            (None, Some(whole)) => desk::at(app, turn.current(), |desk| {
+                desk.read(key, whole.get().as_bytes(), Source::Whole)?;
+                settle(&desk.payment)
+            })?,
+            _ => return Err(bad("it names its payment by `id` or by `payment`, one of them".to_owned())),
+        }
     };
     recorded.done().await.map_err(|busy| not_recorded(&busy))?;
     Ok(json(format!("{{\"settled\":true,\"counted\":{counted}}}")))
@@ -60,5 +84,5 @@ pub(super) fn decision(app: &App, key: &Key, id: &str) -> Result<Response<Reply>
 
 fn unknown() -> Problem {
     Problem::new(Kind::NotFound, "no payment of this id is remembered for this key")
-        .remedy("`limits.recent` says how many are remembered; the oldest are let go")
+        .remedy("`limits.recent` says how many are remembered; a settlement may bring all of the payment as `payment`")
 }
