@@ -223,7 +223,10 @@ fn no_card_number_gets_out_of_any_field_header_or_query() {
         Some(("TOLLGATE_TOKEN_KEY", "k1:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff")),
     ] {
         let variables: Vec<(&str, &str)> = key.into_iter().collect();
-        let mut sidecar = Sidecar::start_with(&["--set", "authz.trust_forwarded=true"], &variables);
+        let journal = tempfile::tempdir().unwrap();
+        let dir = journal.path().display().to_string();
+        let settings = ["--set", "authz.trust_forwarded=true", "--journal", &dir];
+        let mut sidecar = Sidecar::start_with(&settings, &variables);
         let mut out = String::new();
         for pan in CANARIES {
             let encoded = pan.replace(' ', "%20");
@@ -331,7 +334,15 @@ fn no_card_number_gets_out_of_any_field_header_or_query() {
         out.push_str(&sidecar.admin("GET", "/metrics", &[], "").body);
         out.push_str(&sidecar.admin("GET", "/v1/lists/never/items", &[], "").body);
         serves(&mut sidecar);
+        sidecar.signal("TERM");
+        assert!(sidecar.ended());
         out.push_str(&sidecar.log());
+        let files: Vec<_> = std::fs::read_dir(journal.path()).unwrap().map(|f| f.unwrap().path()).collect();
+        assert!(files.iter().any(|f| f.extension().is_some_and(|e| e == "snapshot")), "{files:?}");
+        for file in files {
+            // What is no text has no card number.
+            out.push_str(&String::from_utf8_lossy(&std::fs::read(file).unwrap()));
+        }
         for trace in TRACES {
             if let Some(at) = out.find(trace) {
                 let from = out[..at].char_indices().rev().nth(200).map_or(0, |(i, _)| i);
