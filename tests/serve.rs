@@ -5,7 +5,7 @@
 mod sidecar;
 
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::time::{Duration, Instant};
 
 use sidecar::{Sidecar, ask_on, payment, read_answer};
@@ -489,6 +489,25 @@ fn in_flight_is_finished_when_stopping() {
     assert!(sidecar.ended());
     assert!(sidecar.wait_for("\"event\":\"stopped\"").contains("\"drained\":true"));
     assert_eq!(idle.read(&mut [0; 1]).unwrap_or(0), 0);
+}
+
+#[test]
+fn systemd_is_told_when_payments_are_taken_and_when_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(sidecar::PATIENCE)).unwrap();
+    let said = || {
+        let mut bytes = [0; 256];
+        let length = socket.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    };
+    let mut sidecar = Sidecar::start_with(&[], &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
+    assert_eq!(said(), "READY=1\n");
+    assert_eq!(sidecar.post("/v1/score", &payment("p1")).status, 200);
+    sidecar.signal("TERM");
+    assert_eq!(said(), "STOPPING=1\n");
+    assert!(sidecar.ended());
 }
 
 #[test]

@@ -58,6 +58,7 @@ mod watch;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sd_notify::NotifyState;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch::Receiver;
@@ -144,6 +145,7 @@ pub(crate) fn run(
             .map(|bound| tokio::spawn(enter(app.clone(), bound, Door::Main, stopping.clone())))
             .collect();
         signals(&app).await?;
+        supervisor(&NotifyState::Stopping);
         log::event(Level::Info, "draining", &[("connections", app.places.taken().into())]);
         app.drain();
         tokio::time::sleep(app.config.timeouts.drain_pause.0).await;
@@ -163,6 +165,13 @@ pub(crate) fn run(
         let _ = std::fs::remove_file(path);
     }
     served
+}
+
+/// Tells systemd, when that started this.
+fn supervisor(state: &NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
+        log::event(Level::Warn, "notify", &[("detail", error.to_string().into())]);
+    }
 }
 
 fn wrong(message: impl Into<String>) -> Error {
@@ -202,6 +211,8 @@ async fn signals(app: &Arc<App>) -> Result<(), Error> {
     let on = |kind| signal(kind).map_err(|e| Error::new(e.to_string()));
     let (mut term, mut int, mut hup) =
         (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::hangup())?);
+    // Whoever is told may send signals at once.
+    supervisor(&NotifyState::Ready);
     loop {
         tokio::select! {
             _ = term.recv() => return Ok(()),
