@@ -71,6 +71,18 @@ impl Object {
         self.pairs == 0
     }
 
+    /// The object with these fields before those of another, of which `rest` is what follows its brace.
+    pub(super) fn before(mut self, rest: &[u8]) -> Vec<u8> {
+        let more = !rest.trim_ascii_start().starts_with(b"}");
+        match (self.is_empty(), more) {
+            (true, _) => self.out.push(b'{'),
+            (false, true) => self.out.push(b','),
+            (false, false) => {}
+        }
+        self.out.extend_from_slice(rest);
+        self.out
+    }
+
     pub(super) fn finish(mut self) -> Vec<u8> {
         self.out.extend_from_slice(if self.out.is_empty() { b"{}" } else { b"}" });
         self.out
@@ -136,6 +148,13 @@ mod tests {
                 "{form}"
             );
         }
+        let mut before = Object::new();
+        assert_eq!(Object::new().before(b" } "), b"{ } ");
+        before.field("a", "1").unwrap();
+        assert_eq!(before.before(b" } "), br#"{"a":"1" } "#);
+        before = Object::new();
+        before.field("a", "1").unwrap();
+        assert_eq!(before.before(br#""b":2}"#), br#"{"a":"1","b":2}"#);
         let many = |n: usize| Object::new().form("a=1&".repeat(n).as_bytes());
         assert_eq!((many(PAIRS_MAX), many(PAIRS_MAX + 1)), (Ok(()), Err(FormError::TooMany)));
         assert_eq!(query(Some("x=1&force=true"), "force").as_deref(), Some("true"));

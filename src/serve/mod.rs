@@ -7,7 +7,7 @@
 //! | `http.rs` `routes.rs` `openapi.rs` | what can be asked? |
 //! | `keys.rs` `admit.rs` `budget.rs` `idempotency.rs` | who asks, is there room, what if not, was it asked before? |
 //! | `body.rs` `desk.rs` `score.rs` `reply.rs` `ndjson.rs` | from bytes to a decision to bytes |
-//! | `authz.rs` `form.rs` | what gateways ask by forward-auth |
+//! | `gate.rs` `form.rs` `authz.rs` | may a request pass? asked by gateways, over HTTP |
 //! | `recent.rs` `decisions.rs` `settle.rs` | which payments are remembered, and what became of them? |
 //! | `control.rs` `watch.rs` `lists.rs` | how do rules and lists change while payments are scored? |
 //! | `metrics.rs` `exposition.rs` `health.rs` `log.rs` `trace.rs` `problem.rs` | what do people and machines get to know? |
@@ -27,6 +27,7 @@ mod decisions;
 mod desk;
 mod exposition;
 mod form;
+mod gate;
 mod health;
 mod http;
 mod idempotency;

@@ -23,7 +23,7 @@ use crate::journal::{Busy, Durability};
 /// Says how long parsing, scoring and writing took.
 pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// Says that a decision had to do without something.
-pub(super) const DEGRADED: HeaderName = HeaderName::from_static("x-risk-degraded");
+const DEGRADED: HeaderName = HeaderName::from_static("x-risk-degraded");
 /// Says which record of the journal holds the decision, and how durable it was when the answer was sent.
 pub(super) const RECORD: HeaderName = HeaderName::from_static("x-risk-record");
 /// Says that an answer was given before.
@@ -225,7 +225,7 @@ impl Scored {
         if let Some(timing) = timing {
             headers.insert(SERVER_TIMING, timing);
         }
-        if let Some(degraded) = degraded_header(degraded) {
+        if let Some(degraded) = degraded_names(degraded).and_then(|names| HeaderValue::from_str(&names).ok()) {
             headers.insert(DEGRADED, degraded);
         }
         if let Some(record) = record {
@@ -255,13 +255,12 @@ impl Scored {
     }
 }
 
-/// What a decision had to do without, as a header; `None` for nothing.
-pub(super) fn degraded_header(degraded: Degraded) -> Option<HeaderValue> {
+/// What a decision had to do without, by commas; `None` for nothing.
+pub(super) fn degraded_names(degraded: Degraded) -> Option<String> {
     if degraded.is_none() {
         return None;
     }
-    let names: Vec<&str> = degraded.names().collect();
-    HeaderValue::from_str(&names.join(", ")).ok()
+    Some(degraded.names().collect::<Vec<_>>().join(", "))
 }
 
 /// A JSON answer that is of this moment, and that nobody is to keep.
