@@ -127,4 +127,6 @@ pub mod fuzzing {
     pub use crate::learn::import::fuzzing::import;
     pub use crate::model::fuzzing::model;
     pub use crate::rules::fuzzing::{expression, rule_file};
+    #[cfg(feature = "serve")]
+    pub use crate::serve::spop::fuzzing::spop;
 }

@@ -17,6 +17,7 @@ use super::app::{App, Caller, Door};
 use super::http;
 use super::listen::{Accepted, Listener};
 use super::log::{self, Level};
+use super::spop;
 use super::stream::{Guarded, Protocol};
 
 /// Connections of the admin listener at one time.
@@ -141,7 +142,7 @@ pub(super) async fn accept(entrance: Entrance) {
 }
 
 /// Returns when no more connections are to be accepted.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     // A sender that is gone wants nothing any more either.
     let _ = stop.wait_for(|stop| *stop).await;
 }
@@ -180,7 +181,7 @@ impl Connection {
                     return;
                 };
                 let tls =
-                    self.app.tls.as_ref().filter(|_| self.door == Door::Main).map(|tls| tls.load_full());
+                    self.app.tls.as_ref().filter(|_| self.door != Door::Admin).map(|tls| tls.load_full());
                 let Some(tls) = tls else { return self.speak(socket).await };
                 let wait = self.app.config.timeouts.handshake.0;
                 let shaken = async {
@@ -196,6 +197,9 @@ impl Connection {
     }
 
     async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut self, stream: S) {
+        if self.door == Door::Spop {
+            return spop::serve(self.app, stream, self.stop).await;
+        }
         let timeouts = &self.app.config.timeouts;
         let opening = Guarded::open(stream, timeouts.write.0, timeouts.idle.0);
         let Ok(Ok((stream, protocol))) = timeout(timeouts.header.0, opening).await else {

@@ -22,7 +22,7 @@ const PROBES_IDLE_MAX: u32 = 50;
 /// again at once could keep a server from ever scoring anything.
 const SCORED_OF: usize = 3;
 /// How long the remaining time for a request is, as the caller tells it.
-const DEADLINE_HEADER: &str = "x-deadline-ms";
+pub(super) const DEADLINE_HEADER: &str = "x-deadline-ms";
 
 /// What is in flight, and how long a ready request waits.
 pub(super) struct Admission {

@@ -26,7 +26,20 @@ use crate::pipeline::Options;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Door {
     Main,
+    /// HAProxy's protocol; no HTTP.
+    Spop,
     Admin,
+}
+
+impl Door {
+    /// As it is written in logs.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Door::Main => "main",
+            Door::Spop => "spop",
+            Door::Admin => "admin",
+        }
+    }
 }
 
 /// What is known of a request's sender before its headers.

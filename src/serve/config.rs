@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 
 pub(crate) use super::journaling::Journaling;
 pub(crate) use super::limits::{Idempotency, Limits, Overload, Reload, Timeouts};
+use super::spop::FRAME_BYTES_MIN;
 use crate::decision::Outcome;
 use crate::time::Span;
 
@@ -55,6 +56,11 @@ pub(crate) struct Config {
     pub(crate) listen: Vec<String>,
     /// Where health, metrics and control are; empty for nowhere.
     pub(crate) admin: String,
+    /// Where HAProxy asks by SPOP; nowhere when empty.
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) spop: Vec<String>,
+    /// Where the variables live that HAProxy is told to set.
+    pub(crate) spop_scope: VarScope,
     /// Whether the main listener answers what the admin listener does, too.
     pub(crate) admin_on_main: bool,
     /// The folder of rules; the packs built in when absent.
@@ -87,6 +93,8 @@ impl Default for Config {
         Config {
             listen: vec!["127.0.0.1:8731".to_owned()],
             admin: "127.0.0.1:8732".to_owned(),
+            spop: Vec::new(),
+            spop_scope: VarScope::Txn,
             admin_on_main: false,
             rules: None,
             threads: 0,
@@ -130,6 +138,9 @@ impl Config {
                 return Err(format!("`{name}` is at least 1"));
             }
         }
+        if limits.spop_frame_bytes < FRAME_BYTES_MIN {
+            return Err(format!("`limits.spop_frame_bytes` is at least {FRAME_BYTES_MIN}"));
+        }
         if !(0.0..=1.0).contains(&reload.max_changed) {
             return Err("`reload.max_changed` is a share, from 0 to 1".to_owned());
         }
@@ -149,6 +160,16 @@ pub(crate) struct Tls {
     pub(crate) key: PathBuf,
     /// Clients must show a certificate that one of these authorities signed.
     pub(crate) client_ca: Option<PathBuf>,
+}
+
+/// Where variables of HAProxy live; the numbers are SPOP's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum VarScope {
+    Sess = 1,
+    Txn = 2,
+    Req = 3,
+    Res = 4,
 }
 
 /// An outcome that may pass a gateway besides approve.

@@ -125,6 +125,7 @@ async fn handle(
         | Route::Stats
         | Route::Explain
         | Route::Authz
+        | Route::Spop
         | Route::Unknown => Err(nothing(&[])),
     }
 }

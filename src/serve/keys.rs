@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 /// Most keys: each request is compared with all of them.
 pub(super) const KEYS_MAX: usize = 256;
 /// The header for a key, besides `Authorization: Bearer`.
-const KEY_HEADER: &str = "x-api-key";
+pub(super) const KEY_HEADER: &str = "x-api-key";
 
 /// A caller.
 pub(super) struct Key {

@@ -26,7 +26,9 @@ pub(crate) struct Limits {
     pub(crate) connections_per_peer: usize,
     /// TLS handshakes at one time; further ones wait.
     pub(crate) handshakes: usize,
-    /// HTTP/2 streams at one time on a connection.
+    /// Bytes of a SPOP frame, unless HAProxy takes fewer.
+    pub(crate) spop_frame_bytes: usize,
+    /// HTTP/2 streams, or SPOP frames, at one time on a connection.
     pub(crate) streams: u32,
     /// HTTP/2 streams that were reset and not yet dealt with, before the connection is closed.
     pub(crate) resets: usize,
@@ -47,6 +49,7 @@ impl Default for Limits {
             connections: 20_000,
             connections_per_peer: 20_000,
             handshakes: 256,
+            spop_frame_bytes: 128 << 10,
             streams: 100,
             resets: 32,
             recent: 50_000,

@@ -8,6 +8,7 @@
 //! | `keys.rs` `admit.rs` `budget.rs` `idempotency.rs` | who asks, is there room, what if not, was it asked before? |
 //! | `body.rs` `desk.rs` `score.rs` `reply.rs` `ndjson.rs` | from bytes to a decision to bytes |
 //! | `gate.rs` `form.rs` `authz.rs` | may a request pass? asked by gateways, over HTTP |
+//! | `spop/` | the same over HAProxy's protocol |
 //! | `recent.rs` `decisions.rs` `settle.rs` | which payments are remembered, and what became of them? |
 //! | `control.rs` `watch.rs` `lists.rs` | how do rules and lists change while payments are scored? |
 //! | `metrics.rs` `exposition.rs` `health.rs` `log.rs` `trace.rs` `problem.rs` | what do people and machines get to know? |
@@ -49,6 +50,7 @@ mod score;
 mod settle;
 mod snapshots;
 pub(crate) mod source;
+pub(crate) mod spop;
 mod stats;
 mod stream;
 mod tls;
@@ -87,18 +89,22 @@ pub(crate) fn run(
     pipeline: Pipeline,
     source: (Option<PathBuf>, Options),
 ) -> Result<(), Error> {
-    let main: Vec<Bound> = config.listen.iter().map(|a| Bound::open(a)).collect::<Result<_, _>>()?;
+    let doors = [(Door::Main, &config.listen), (Door::Spop, &config.spop)];
+    let all = doors.iter().flat_map(|(door, addresses)| addresses.iter().map(|a| (*door, a)));
+    let payments: Vec<(Door, Bound)> =
+        all.map(|(door, address)| Ok((door, Bound::open(address)?))).collect::<Result<_, Error>>()?;
     let admin = Some(config.admin.as_str()).filter(|a| !a.is_empty()).map(Bound::open).transpose()?;
     let threads = match config.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         n => n,
     };
-    if main.is_empty() || threads > THREADS_MAX {
+    if payments.is_empty() || threads > THREADS_MAX {
         return Err(wrong(format!(
             "there must be an address to listen on, and at most {THREADS_MAX} threads"
         )));
     }
-    config.listen = main.iter().map(Bound::name).collect();
+    let named = payments.iter().filter(|(door, _)| *door == Door::Main);
+    config.listen = named.map(|(_, bound)| bound.name()).collect();
     let engine = match config.empty_past {
         true => Engine::new(pipeline),
         false => Engine::starting_at(pipeline, log::now()),
@@ -107,7 +113,8 @@ pub(crate) fn run(
     let app = Arc::new(App::new(config, keeper, source)?);
     if app.keys.open()
         && !app.config.insecure
-        && let Some(bound) = main.iter().chain(&admin).find(|bound| !bound.is_local())
+        && let Some(bound) =
+            payments.iter().map(|(_, bound)| bound).chain(&admin).find(|bound| !bound.is_local())
     {
         let message = "others can reach this address and no keys are set; set [[key]] entries, listen on 127.0.0.1 or a \
                        Unix socket, or say --insecure";
@@ -116,18 +123,18 @@ pub(crate) fn run(
     watch::start(&app);
     snapshots::start(&app)?;
     totals::start(&app);
-    for (bound, door) in main.iter().map(|b| (b, "main")).chain(admin.iter().map(|b| (b, "admin"))) {
+    let bounds =
+        || payments.iter().map(|(door, bound)| (*door, bound)).chain(admin.iter().map(|b| (Door::Admin, b)));
+    for (door, bound) in bounds() {
         let fields = [
             ("address", bound.name().into()),
-            ("door", door.into()),
-            ("tls", (door == "main" && app.tls.is_some()).into()),
+            ("door", door.name().into()),
+            ("tls", (door != Door::Admin && app.tls.is_some()).into()),
         ];
         log::event(Level::Info, "listening", &fields);
     }
-    let sockets: Vec<PathBuf> = main
-        .iter()
-        .chain(&admin)
-        .filter_map(|bound| if let Bound::Unix(_, path) = bound { Some(path.clone()) } else { None })
+    let sockets: Vec<PathBuf> = bounds()
+        .filter_map(|(_, bound)| if let Bound::Unix(_, path) = bound { Some(path.clone()) } else { None })
         .collect();
 
     let (stop, stopping) = tokio::sync::watch::channel(false);
@@ -141,9 +148,9 @@ pub(crate) fn run(
             .map_err(|e| Error::new(e.to_string()))?;
     }
     let served = runtime(threads)?.block_on(async {
-        let doors: Vec<_> = main
+        let doors: Vec<_> = payments
             .into_iter()
-            .map(|bound| tokio::spawn(enter(app.clone(), bound, Door::Main, stopping.clone())))
+            .map(|(door, bound)| tokio::spawn(enter(app.clone(), bound, door, stopping.clone())))
             .collect();
         signals(&app).await?;
         supervisor(&NotifyState::Stopping);
@@ -201,7 +208,7 @@ async fn enter(app: Arc<App>, bound: Bound, door: Door, stop: Receiver<bool>) {
         }
     };
     let places = match door {
-        Door::Main => app.places.clone(),
+        Door::Main | Door::Spop => app.places.clone(),
         Door::Admin => Places::new(ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_MAX, 1),
     };
     accept::accept(Entrance { app, listener, door, places, stop }).await;

@@ -9,17 +9,20 @@ macro_rules! routes {
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(super) enum Route {
             $($route,)*
+            /// No path: HAProxy's questions.
+            Spop,
             /// No route: what is not there, or has no such method.
             Unknown,
         }
 
         impl Route {
-            pub(super) const ALL: [Route; 0 $(+ { let _ = Route::$route; 1 })* + 1] = [$(Route::$route,)* Route::Unknown];
+            pub(super) const ALL: [Route; 0 $(+ { let _ = Route::$route; 1 })* + 2] = [$(Route::$route,)* Route::Spop, Route::Unknown];
 
             /// The label in metrics.
             pub(super) fn name(self) -> &'static str {
                 match self {
                     $(Route::$route => $name,)*
+                    Route::Spop => "spop",
                     Route::Unknown => "unknown",
                 }
             }

@@ -225,7 +225,8 @@ impl Scored {
         if let Some(timing) = timing {
             headers.insert(SERVER_TIMING, timing);
         }
-        if let Some(degraded) = degraded_names(degraded).and_then(|names| HeaderValue::from_str(&names).ok()) {
+        if let Some(degraded) = degraded_names(degraded).and_then(|names| HeaderValue::from_str(&names).ok())
+        {
             headers.insert(DEGRADED, degraded);
         }
         if let Some(record) = record {

@@ -49,7 +49,8 @@ impl Sidecar {
         sidecar
     }
 
-    fn address(&self, door: &str) -> String {
+    /// Where a door listens.
+    pub fn address(&self, door: &str) -> String {
         let line = self.wait_for(&format!("\"door\":\"{door}\",\"event\":\"listening\""));
         let json: serde_json::Value = serde_json::from_str(&line).unwrap();
         json["address"].as_str().unwrap().to_owned()
