@@ -27,6 +27,8 @@ use crate::schema::{Schema, Value, field};
 const FIELD_HEADER: &str = "x-payment-";
 /// How Envoy says that it cut the body.
 const PARTIAL: &str = "x-envoy-auth-partial-body";
+/// What a gateway calls a request; the payment's id where nothing better is known.
+pub(super) const REQUEST_ID: &str = "x-request-id";
 /// The names of what is told in headers, in the order of [`Verdict::told`].
 const HEADERS: [HeaderName; 6] = [
     HeaderName::from_static("x-risk-decision"),
@@ -194,7 +196,7 @@ fn fill(app: &App, headers: &HeaderMap, schema: &Schema, payment: &mut Payment) 
     let own = format!("authz-{:x}-{:x}", at.micros(), rand::random::<u64>());
     set(
         field::ID,
-        Some(Value::Token(text(idempotency::HEADER).or_else(|| text("x-request-id")).unwrap_or(&own))),
+        Some(Value::Token(text(idempotency::HEADER).or_else(|| text(REQUEST_ID)).unwrap_or(&own))),
     )?;
     set(field::AT, Some(Value::Timestamp(at)))?;
     set(field::CHANNEL, app.config.authz.channel.as_deref().map(Value::Text))?;

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 
 state, seen_path, metrics = sys.argv[1:4]
-ENVOY, AUTH_REQUEST, NJS, MIRROR = 10000, 8081, 8082, 8083
+ENVOY, AUTH_REQUEST, NJS, MIRROR, HAPROXY = 10000, 8081, 8082, 8083, 8084
 GOOD, STOLEN = "tok_proxies_good", "tok_example_stolen"  # the second is on the list of rules/lists/never.toml
 failed = False
 
@@ -78,11 +78,13 @@ def up():
         ("nginx auth_request", AUTH_REQUEST, "headers"),
         ("nginx njs", NJS, "json"),
         ("nginx njs", NJS, "form"),
+        ("haproxy", HAPROXY, "json"),
+        ("haproxy", HAPROXY, "form"),
     ]:
         name = f"{proxy.replace(' ', '-')}-{form}"
         row(proxy, f"good, {form}", ask(port, f"{name}-good", GOOD, form), 200, True, "approve")
         row(proxy, f"stolen card, {form}", ask(port, f"{name}-bad", STOLEN, form), 403, False, problem=True)
-    for proxy, port in [("envoy", ENVOY), ("nginx njs", NJS)]:
+    for proxy, port in [("envoy", ENVOY), ("nginx njs", NJS), ("haproxy", HAPROXY)]:
         name = proxy.replace(" ", "-")
         row(proxy, "no payment", ask(port, f"{name}-none", "", b"<xml/>"), 403, False, problem=True)
         large = json.dumps({"note": "x" * 20_000}).encode()
@@ -107,12 +109,14 @@ def down():
     row("nginx auth_request", f"{no}, fails closed", ask(AUTH_REQUEST, f"auth-closed-{state}", GOOD, "headers"), 500, False)
     unasked = ("x-risk-degraded", "unasked")
     row("nginx njs", f"{no}, fails open", ask(NJS, f"njs-open-{state}", STOLEN), 200, True, mark=unasked)
+    row("haproxy", f"{no}, fails open", ask(HAPROXY, f"haproxy-open-{state}", STOLEN), 200, True, mark=unasked)
     row("nginx mirror", f"{no}, shadow", ask(MIRROR, f"mirror-down-{state}", GOOD), 200, True, "forged")
 
 
 def closed():
     row("envoy", "no sidecar, fails closed", ask(ENVOY, "envoy-closed", GOOD), 403, False)
     row("nginx auth_request", "no sidecar, fails open", ask(AUTH_REQUEST, "auth-open", GOOD, "headers"), 200, True)
+    row("haproxy", "no sidecar, fails closed", ask(HAPROXY, "haproxy-closed", GOOD), 503, False, problem=True)
     row("nginx njs", "no sidecar, fails closed", ask(NJS, "njs-closed", GOOD), 503, False, problem=True)
 
 

@@ -12,6 +12,7 @@ use crate::codec::RowError;
 use crate::serve::admit::DEADLINE_HEADER;
 use crate::serve::config::VarScope;
 use crate::serve::gate::{self, Told};
+use crate::serve::idempotency;
 use crate::serve::keys::KEY_HEADER;
 use crate::serve::problem::Problem;
 
@@ -25,7 +26,9 @@ const SET_VAR: [u8; 2] = [1, 3];
 pub(super) struct Question<'a> {
     /// The argument `body`, as often as it stands there.
     bodies: Vec<&'a [u8]>,
-    /// What other protocols have in headers: `api_key`, `deadline_ms`, `content_type`.
+    /// The argument `body_size`: how long the body was before HAProxy cut it to its buffer's size.
+    body_size: Option<u64>,
+    /// What other protocols have in headers, by the names of [`header`].
     pub(super) headers: HeaderMap,
     /// All other arguments, by their names.
     fields: Vec<(&'a [u8], Cow<'a, [u8]>)>,
@@ -58,18 +61,14 @@ impl<'a> Question<'a> {
         let text = match value {
             Value::Null => return,
             Value::Bool(flag) => Cow::from(if flag { &b"true"[..] } else { b"false" }),
+            Value::Int(n) if name == b"body_size" => return self.body_size = Some(n.cast_unsigned()),
             Value::Int(n) => Cow::from(n.to_string().into_bytes()),
             Value::Uint(n) => Cow::from(n.to_string().into_bytes()),
             Value::Ip(ip) => Cow::from(ip.to_string().into_bytes()),
             Value::Bytes(bytes) if name == b"body" => return self.bodies.push(bytes),
             Value::Bytes(bytes) => Cow::from(bytes),
         };
-        let header = match name {
-            b"api_key" => HeaderName::from_static(KEY_HEADER),
-            b"deadline_ms" => HeaderName::from_static(DEADLINE_HEADER),
-            b"content_type" => CONTENT_TYPE,
-            name => return self.fields.push((name, text)),
-        };
+        let Some(header) = header(name) else { return self.fields.push((name, text)) };
         // What can't stand in a header is neither key, number nor type.
         if let Ok(value) = HeaderValue::from_bytes(&text) {
             self.headers.insert(header, value);
@@ -87,12 +86,28 @@ impl<'a> Question<'a> {
             |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| not("an argument is not UTF-8"));
         let fields = self.fields.iter().map(|(name, value)| Ok((text(name)?, text(value)?)));
         let fields: Vec<(String, String)> = fields.collect::<Result<_, Problem>>()?;
-        match self.bodies[..] {
-            [] => gate::object(&self.headers, b"", &fields),
-            [body] => gate::object(&self.headers, body, &fields),
-            _ => Err(not("the argument `body` stands twice")),
+        let body = match self.bodies[..] {
+            [] => b"",
+            [body] => body,
+            _ => return Err(not("the argument `body` stands twice")),
+        };
+        if self.body_size.is_some_and(|size| size != body.len() as u64) {
+            return Err(not("the gateway cut the body; raise its tune.bufsize"));
         }
+        gate::object(&self.headers, body, &fields)
     }
+}
+
+/// The header that an argument stands for.
+fn header(argument: &[u8]) -> Option<HeaderName> {
+    Some(match argument {
+        b"api_key" => HeaderName::from_static(KEY_HEADER),
+        b"deadline_ms" => HeaderName::from_static(DEADLINE_HEADER),
+        b"content_type" => CONTENT_TYPE,
+        b"idempotency_key" => HeaderName::from_static(idempotency::HEADER),
+        b"request_id" => HeaderName::from_static(gate::REQUEST_ID),
+        _ => return None,
+    })
 }
 
 /// What HAProxy's variables are set to; those without a value are not.
@@ -183,6 +198,7 @@ mod tests {
         for (args, reason) in [
             (&[][..], "no payment"),
             (&[("body", text("{}")), ("body", text("{}"))], "twice"),
+            (&[("body", text("a=1")), ("body_size", Value::Int(4))], "cut"),
             (&[("a", Value::Bytes(b"\xff"))], "UTF-8"),
             (&[("body", text("<xml/>"))], "neither"),
         ] {
