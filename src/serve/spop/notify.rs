@@ -204,8 +204,8 @@ mod tests {
         ] {
             assert!(object(&message(args)).unwrap_err().contains(reason), "{args:?}");
         }
-        let headers = Question::read(&message(&[("api_key", text("k")), ("deadline_ms", Value::Int(5))]));
-        let headers = headers.unwrap().headers;
+        let headed = message(&[("api_key", text("k")), ("deadline_ms", Value::Int(5))]);
+        let headers = Question::read(&headed).unwrap().headers;
         assert_eq!(
             (&headers[KEY_HEADER], &headers[DEADLINE_HEADER]),
             (&"k".parse().unwrap(), &"5".parse().unwrap())
