@@ -30,7 +30,7 @@ const PARTIAL: &str = "x-envoy-auth-partial-body";
 /// What a gateway calls a request; the payment's id where nothing better is known.
 pub(super) const REQUEST_ID: &str = "x-request-id";
 /// The names of what is told in headers, in the order of [`Verdict::told`].
-const HEADERS: [HeaderName; 6] = [
+pub(super) const HEADERS: [HeaderName; 6] = [
     HeaderName::from_static("x-risk-decision"),
     HeaderName::from_static("x-risk-score"),
     HeaderName::from_static("x-risk-degraded"),

@@ -8,9 +8,14 @@ use hyper::header::HeaderName;
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
 
+#[cfg(feature = "grpc")]
+use super::app::Door;
 use super::app::{App, Caller};
+
 use super::config::Scope;
 use super::control::{self, Ask};
+#[cfg(feature = "grpc")]
+use super::grpc;
 use super::metrics::Stage;
 use super::problem::{Kind, Problem};
 use super::reply::Reply;
@@ -21,6 +26,10 @@ use super::{
 
 /// Answers.
 pub(super) async fn answer(app: Arc<App>, caller: Caller, request: Request<Incoming>) -> Response<Reply> {
+    #[cfg(feature = "grpc")]
+    if caller.door == Door::Main && grpc::is_call(&request) {
+        return grpc::answer(app, request).await;
+    }
     let began = Instant::now();
     let (head, body) = request.into_parts();
     let traceparent = trace::answer(&head.headers, rand::random);
@@ -126,6 +135,7 @@ async fn handle(
         | Route::Explain
         | Route::Authz
         | Route::Spop
+        | Route::Grpc
         | Route::Unknown => Err(nothing(&[])),
     }
 }

@@ -8,7 +8,7 @@
 //! | `keys.rs` `admit.rs` `budget.rs` `idempotency.rs` | who asks, is there room, what if not, was it asked before? |
 //! | `body.rs` `desk.rs` `score.rs` `reply.rs` `ndjson.rs` | from bytes to a decision to bytes |
 //! | `gate.rs` `form.rs` `authz.rs` | may a request pass? asked by gateways, over HTTP |
-//! | `spop/` | the same over HAProxy's protocol |
+//! | `spop/` `grpc/` | the same over HAProxy's protocol, and Envoy's |
 //! | `recent.rs` `decisions.rs` `settle.rs` | which payments are remembered, and what became of them? |
 //! | `control.rs` `watch.rs` `lists.rs` | how do rules and lists change while payments are scored? |
 //! | `metrics.rs` `exposition.rs` `health.rs` `log.rs` `trace.rs` `problem.rs` | what do people and machines get to know? |
@@ -29,6 +29,8 @@ mod desk;
 mod exposition;
 mod form;
 mod gate;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod health;
 mod http;
 mod idempotency;

@@ -11,18 +11,21 @@ macro_rules! routes {
             $($route,)*
             /// No path: HAProxy's questions.
             Spop,
+            /// Envoy's.
+            Grpc,
             /// No route: what is not there, or has no such method.
             Unknown,
         }
 
         impl Route {
-            pub(super) const ALL: [Route; 0 $(+ { let _ = Route::$route; 1 })* + 2] = [$(Route::$route,)* Route::Spop, Route::Unknown];
+            pub(super) const ALL: [Route; 0 $(+ { let _ = Route::$route; 1 })* + 3] = [$(Route::$route,)* Route::Spop, Route::Grpc, Route::Unknown];
 
             /// The label in metrics.
             pub(super) fn name(self) -> &'static str {
                 match self {
                     $(Route::$route => $name,)*
                     Route::Spop => "spop",
+                    Route::Grpc => "grpc",
                     Route::Unknown => "unknown",
                 }
             }
