@@ -1,6 +1,6 @@
 """Sends payments through the proxies and looks at what came back and what reached the gateway.
 
-check.py up|hung|down|closed SEEN METRICS: with the sidecar, with one that accepts and says nothing, without it,
+check.py up|ext_authz_grpc|ext_proc|hung|down|closed SEEN METRICS: with the sidecar, asked over gRPC, with one that accepts and says nothing, without it,
 and without it and all that fails open failing closed, and the other way round.
 """
 import json
@@ -64,6 +64,16 @@ def row(proxy, what, answer, status, passes, decision=None, problem=False, mark=
     print(f"{proxy:<20} {what:<34} {got:<6} {'reached' if reached else 'stopped':<8} {'; '.join(wrong) or 'ok'}")
 
 
+def grpc():
+    proxy = f"envoy {state.replace('_', ' ')}"
+    for form in ["json", "form"]:
+        row(proxy, f"good, {form}", ask(ENVOY, f"{state}-{form}-good", GOOD, form), 200, True, "approve")
+        row(proxy, f"stolen card, {form}", ask(ENVOY, f"{state}-{form}-bad", STOLEN, form), 403, False, problem=True)
+    row(proxy, "no payment", ask(ENVOY, f"{state}-none", "", b"<xml/>"), 403, False, problem=True)
+    large = json.dumps({"note": "x" * 20_000}).encode()
+    row(proxy, "larger than is asked about", ask(ENVOY, f"{state}-large", "", large), 413, False)
+
+
 def decisions():
     """Payments decided so far, by outcome."""
     lines = urllib.request.urlopen(metrics, timeout=10).read().decode().splitlines()
@@ -120,5 +130,5 @@ def closed():
     row("nginx njs", "no sidecar, fails closed", ask(NJS, "njs-closed", GOOD), 503, False, problem=True)
 
 
-{"up": up, "hung": down, "down": down, "closed": closed}[state]()
+{"up": up, "ext_authz_grpc": grpc, "ext_proc": grpc, "hung": down, "down": down, "closed": closed}[state]()
 sys.exit(failed)
