@@ -21,7 +21,8 @@ use super::problem::{Kind, Problem};
 use super::reply::Reply;
 use super::routes::{self, Entry, Route};
 use super::{
-    authz, body, console, decisions, form, health, lists, ndjson, openapi, score, settle, stats, trace,
+    authz, body, console, decisions, form, health, lists, ndjson, openapi, score, settle, signifyd, stats,
+    trace,
 };
 
 /// Answers.
@@ -72,6 +73,9 @@ async fn handle(
             app.keys.caller(&head.headers, entry.scope.unwrap_or(Scope::Admin))?;
         }
         Some(scope) => {
+            if entry.route == Route::Signifyd {
+                return Ok(for_signifyd(app, scope, part, head, incoming, began).await);
+            }
             let key = app.keys.caller(&head.headers, scope)?;
             if entry.route == Route::Authz {
                 return authz::answer(app, key, head, incoming, began).await;
@@ -134,9 +138,31 @@ async fn handle(
         | Route::Stats
         | Route::Explain
         | Route::Authz
+        | Route::Signifyd
         | Route::Spop
         | Route::Grpc
         | Route::Unknown => Err(nothing(&[])),
+    }
+}
+
+/// The same for Signifyd's clients, who look elsewhere for what went wrong.
+async fn for_signifyd(
+    app: &App,
+    scope: Scope,
+    part: &str,
+    head: &Parts,
+    incoming: Incoming,
+    began: Instant,
+) -> Response<Reply> {
+    let taken = async {
+        let key = app.keys.caller(&head.headers, scope)?;
+        body::plain(&head.headers)?;
+        let bytes = body::read(incoming, app.config.limits.body_bytes, app.config.timeouts.body.0).await?;
+        Ok::<_, Problem>((key, bytes))
+    };
+    match taken.await {
+        Ok((key, bytes)) => signifyd::answer(app, key, head, part, &bytes, began).await,
+        Err(problem) => signifyd::refusal(&problem),
     }
 }
 

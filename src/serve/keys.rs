@@ -1,5 +1,6 @@
 //! Who is asking, and what may they do? Keys are known by their SHA-256 alone.
 
+use std::borrow::Cow;
 use std::sync::atomic::AtomicUsize;
 
 use hyper::HeaderMap;
@@ -7,6 +8,7 @@ use hyper::header::AUTHORIZATION;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
+use super::basic;
 use super::budget::Policy;
 use super::config::{Config, KeyEntry, Scope};
 use super::problem::{Kind, Problem};
@@ -98,11 +100,11 @@ impl Keys {
         if let Some(anybody) = &self.anybody {
             return Ok(anybody);
         }
-        let shown =
-            headers.get(KEY_HEADER).map(|v| v.as_bytes()).or_else(|| bearer(headers)).ok_or_else(|| {
-                Problem::new(Kind::NoKey, "the request shows no key")
-                    .remedy("send `Authorization: Bearer KEY` or `X-Api-Key: KEY`")
-            })?;
+        let plain = headers.get(KEY_HEADER).map(|v| Cow::from(v.as_bytes()));
+        let shown = plain.or_else(|| authorization(headers)).ok_or_else(|| {
+            Problem::new(Kind::NoKey, "the request shows no key")
+                .remedy("send `Authorization: Bearer KEY` or `X-Api-Key: KEY`")
+        })?;
         let digest: [u8; 32] = Sha256::digest(shown).into();
         // All are compared, each in constant time, so that time tells nothing of which is near.
         let mut found = 0u16;
@@ -152,10 +154,15 @@ fn anybody() -> KeyEntry {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+fn authorization(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {
     let value = headers.get(AUTHORIZATION)?.as_bytes();
-    let (scheme, key) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| key.trim_ascii())
+    let space = value.iter().position(|b| *b == b' ')?;
+    let (scheme, key) = (&value[..space], value[space..].trim_ascii());
+    match () {
+        () if scheme.eq_ignore_ascii_case(b"bearer") => Some(Cow::from(key)),
+        () if scheme.eq_ignore_ascii_case(b"basic") => basic::key(key).map(Cow::from),
+        () => None,
+    }
 }
 
 pub(super) fn scope_name(scope: Scope) -> &'static str {

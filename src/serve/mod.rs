@@ -5,10 +5,11 @@
 //! | `config.rs` `limits.rs` `journaling.rs` `source.rs` | what may be set, and where do settings come from? |
 //! | `listen.rs` `accept.rs` `stream.rs` `tls.rs` | who may connect, how many, for how long? |
 //! | `http.rs` `routes.rs` `openapi.rs` | what can be asked? |
-//! | `keys.rs` `admit.rs` `budget.rs` `idempotency.rs` | who asks, is there room, what if not, was it asked before? |
+//! | `keys.rs` `basic.rs` `admit.rs` `budget.rs` `idempotency.rs` | who asks, is there room, what if not, was it asked before? |
 //! | `body.rs` `desk.rs` `score.rs` `reply.rs` `ndjson.rs` | from bytes to a decision to bytes |
 //! | `gate.rs` `form.rs` `authz.rs` | may a request pass? asked by gateways, over HTTP |
 //! | `spop/` `grpc/` | the same over HAProxy's protocol, and Envoy's |
+//! | `signifyd.rs` | the same as Hyperswitch asks it |
 //! | `recent.rs` `decisions.rs` `settle.rs` | which payments are remembered, and what became of them? |
 //! | `control.rs` `watch.rs` `lists.rs` | how do rules and lists change while payments are scored? |
 //! | `metrics.rs` `exposition.rs` `health.rs` `log.rs` `trace.rs` `problem.rs` | what do people and machines get to know? |
@@ -19,6 +20,7 @@ mod accept;
 mod admit;
 mod app;
 mod authz;
+mod basic;
 mod body;
 mod budget;
 pub(crate) mod config;
@@ -50,6 +52,7 @@ mod reply;
 mod routes;
 mod score;
 mod settle;
+mod signifyd;
 mod snapshots;
 pub(crate) mod source;
 pub(crate) mod spop;

@@ -127,7 +127,7 @@ fn body(route: Route) -> Option<Value> {
         Route::ListPut => ("application/json", reference("Item"), true),
         Route::ListLookup => ("application/json", reference("Value"), true),
         Route::Pipeline => ("application/json", reference("Folder"), false),
-        Route::Authz => ("application/json", json!({ "type": "object" }), false),
+        Route::Authz | Route::Signifyd => ("application/json", json!({ "type": "object" }), false),
         _ => return None,
     };
     Some(json!({ "required": required, "content": content(kind, schema) }))

@@ -78,6 +78,7 @@ routes! {
     Decisions "decisions" "GET" "/v1/decisions" Both Some(Scope::Score), "The latest decisions, newest first.";
     Explain "explain" "POST" "/v1/explain" Both Some(Scope::Score), "Every rule's truth and every value for a payment; remembers nothing.";
     Authz "authz" "*" "/authz/*" Main Some(Scope::Score), "Let a request through or not: for gateways' forward-auth.";
+    Signifyd "signifyd" "POST" "/signifyd/*" Main Some(Scope::Score), "Checkouts, sales and transactions as Hyperswitch posts them to Signifyd.";
     Stats "stats" "GET" "/v1/stats" Admin Some(Scope::Score), "Counts and latencies since the start and of the last minute.";
     Lists "lists" "GET" "/v1/lists" Admin Some(Scope::Lists), "The lists by name.";
     ListLookup "list_lookup" "POST" "/v1/lists/{name}/lookup" Admin Some(Scope::Lists), "Whether a value is on a list.";
@@ -152,6 +153,7 @@ mod tests {
             (Door::Main, "PURGE", "/authz", "authz "),
             (Door::Main, "PUT", "/authz/v1/x", "authz /v1/x"),
             (Door::Main, "PUT", "/authzed", ""),
+            (Door::Main, "POST", "/signifyd/v3/orders/events/sales", "signifyd /v3/orders/events/sales"),
             (Door::Main, "GET", "/livez", ""),
             (Door::Main, "GET", "/v1/decisions", "decisions "),
             (Door::Admin, "GET", "/v1/decisions", "decisions "),

@@ -82,7 +82,7 @@ pub(super) fn decision(app: &App, key: &Key, id: &str) -> Result<Response<Reply>
     app.recent.answer(key.index, id).map(json).ok_or_else(unknown)
 }
 
-fn unknown() -> Problem {
+pub(super) fn unknown() -> Problem {
     Problem::new(Kind::NotFound, "no payment of this id is remembered for this key")
         .remedy("`limits.recent` says how many are remembered; a settlement may bring all of the payment as `payment`")
 }
