@@ -137,9 +137,10 @@ pub(super) async fn answer(
     let answered = match path.strip_prefix(EVENTS) {
         Some("checkouts" | "sales") => decide(app, key, head, body, began).await,
         // It is a settlement, so the key must be for these as well.
-        Some("transactions") => {
-            app.keys.caller(&head.headers, Scope::Settle).and_then(|key| outcome(app, key, body))
-        }
+        Some("transactions") => match app.keys.caller(&head.headers, Scope::Settle) {
+            Ok(key) => outcome(app, key, body).await,
+            Err(problem) => Err(problem),
+        },
         _ => Err(Problem::new(Kind::NotFound, "this event is not taken")
             .remedy("checkouts, sales and transactions are; turn the others off")),
     };
@@ -162,13 +163,13 @@ async fn decide(app: &App, key: &Key, head: &Parts, body: &[u8], began: Instant)
     let transaction = order.transaction()?;
     let object = Bytes::from(order.payment(&transaction)?);
     let source = Source::Part(&now);
-    let scored = score::decide(app, key, &head.headers, &object, source, began)?;
+    let scored = score::decide(app, key, &head.headers, &object, source, began).await?;
     let (id, reasons) = scored.told.unwrap_or_default();
     Ok(said(&order, &id, scored.outcome.name(), scored.score.into(), &reasons))
 }
 
 /// Takes what became of a payment, and says again what was decided about it.
-fn outcome(app: &App, key: &Key, body: &[u8]) -> Result<Json, Problem> {
+async fn outcome(app: &App, key: &Key, body: &[u8]) -> Result<Json, Problem> {
     let order = read::<Order>(body)?;
     let transaction = order.transaction()?;
     let status = match transaction.gateway_status_code.as_deref() {
@@ -179,7 +180,7 @@ fn outcome(app: &App, key: &Key, body: &[u8]) -> Result<Json, Problem> {
     };
     let id = order.id()?;
     if let Some(status) = status {
-        settle::settle(app, key, json!({ "id": id, "status": status }).to_string().as_bytes())?;
+        settle::settle(app, key, json!({ "id": id, "status": status }).to_string().as_bytes()).await?;
     }
     let line = app.recent.answer(key.index, id).ok_or_else(settle::unknown)?;
     let decided: Json = serde_json::from_slice(&line).unwrap_or_default();
