@@ -22,3 +22,21 @@ pub fn spop(bytes: &[u8]) {
     answer.write((frame.stream, frame.id), VarScope::Txn, FRAME_BYTES_MIN, &mut ack);
     assert!(ack.len() <= super::frame::LENGTH_BYTES + FRAME_BYTES_MIN);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::spop::frame::{FIN, kind};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>, stream: u64, hello: bool) {
+            spop(&bytes);
+            let mut framed = Vec::new();
+            let kind = if hello { kind::HELLO } else { kind::NOTIFY };
+            Frame { kind, flags: FIN, stream, id: 1, payload: &bytes }.write(&mut framed);
+            spop(&framed[crate::serve::spop::frame::LENGTH_BYTES..]);
+        }
+    }
+}
