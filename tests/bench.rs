@@ -228,16 +228,16 @@ fn what_was_shed_is_no_success_and_keys_are_sent_and_not_shown() {
     std::fs::write(&template, r#"{"ref":"{{id}}","cents":{{amount_minor}},"none":{{ship_nothing|null}}}"#)
         .unwrap();
     let at = |path: &Path| path.display().to_string();
-    let args = [&[url.as_str(), "--template", &at(&template)], &SHORT[..]].concat();
+    let place = at(&template);
+    let args = [&[url.as_str(), "--template", &place], &SHORT[..]].concat();
     let refused = bench(&args);
     assert_eq!(refused.status.code(), Some(3));
     assert!(text(&refused.stderr).contains("no field `ship_nothing`"), "{refused:?}");
 
-    std::fs::write(&template, r#"{"ref":"{{id}}","cents":{{amount_minor}},"none":{{account|null}}}"#)
+    std::fs::write(&template, r#"{"ref":"{{id}}","cents":{{amount_minor}},"none":"{{account|-}}"}"#)
         .unwrap();
-    let (kept, page) = (dir.path().join("run.json"), dir.path().join("run.html"));
-    let more =
-        ["--connections", "2", "--json", &at(&kept), "--html", &at(&page), "--header", "X-Other: hush-hush"];
+    let [kept, page] = ["run.json", "run.html"].map(|name| at(&dir.path().join(name)));
+    let more = ["--connections", "2", "--json", &kept, "--html", &page, "--header", "X-Other: hush-hush"];
     let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
         .arg("bench")
         .args([&args[..], &more[..]].concat())
@@ -287,7 +287,7 @@ fn the_sidecar_is_asked_over_each_of_its_doors() {
         }
         assert_eq!(run["pipeline"].as_str().unwrap().len(), 32);
     }
-    assert!(sidecar.metric("tollgate_requests_total{route=\"settlements\",status=\"2xx\"}") > 0.0);
+    assert!(sidecar.metric("tollgate_requests_total{route=\"settle\",status=\"2xx\"}") > 0.0);
     assert!(other.metric("tollgate_decisions_total{outcome=\"approve\"}") > 0.0);
 }
 
