@@ -234,8 +234,7 @@ fn what_was_shed_is_no_success_and_keys_are_sent_and_not_shown() {
     assert_eq!(refused.status.code(), Some(3));
     assert!(text(&refused.stderr).contains("no field `ship_nothing`"), "{refused:?}");
 
-    std::fs::write(&template, r#"{"ref":"{{id}}","cents":{{amount_minor}},"none":"{{account|-}}"}"#)
-        .unwrap();
+    std::fs::write(&template, r#"{"ref":"{{id}}","cents":{{amount_minor}},"none":"{{account|-}}"}"#).unwrap();
     let [kept, page] = ["run.json", "run.html"].map(|name| at(&dir.path().join(name)));
     let more = ["--connections", "2", "--json", &kept, "--html", &page, "--header", "X-Other: hush-hush"];
     let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
@@ -252,7 +251,7 @@ fn what_was_shed_is_no_success_and_keys_are_sent_and_not_shown() {
     assert_eq!(run["phases"][0]["latency"]["count"], good);
 
     let heard = server.bodies.lock().unwrap().clone();
-    assert!(heard.iter().any(|line| line.to_ascii_lowercase() == "authorization: bearer very-secret"));
+    assert!(heard.iter().any(|line| line.eq_ignore_ascii_case("authorization: bearer very-secret")));
     assert!(heard.iter().any(|line| line.ends_with("hush-hush")));
     let body: Value =
         serde_json::from_str(heard.iter().rfind(|line| line.starts_with('{')).unwrap()).unwrap();
