@@ -37,6 +37,8 @@
 mod answer;
 mod attribution;
 pub mod batch;
+#[cfg(feature = "bench")]
+mod bench;
 #[doc(hidden)]
 pub mod cli;
 pub mod codec;

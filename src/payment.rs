@@ -130,7 +130,7 @@ impl Payment {
     }
 
     /// Becomes the other payment, in the memory it has.
-    #[cfg(feature = "serve")]
+    #[cfg(any(feature = "serve", feature = "bench"))]
     pub(crate) fn copy_from(&mut self, other: &Payment) {
         self.present = other.present;
         self.slots.clone_from(&other.slots);

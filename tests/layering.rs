@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["policy", "scope"],
     &["pipeline"],
     &["answer", "attribution", "comparison", "counterfactual", "describe", "engine"],
-    &["batch", "journal", "learn", "serve"],
+    &["batch", "bench", "journal", "learn", "serve"],
     &["cli", "report", "main"],
 ];
 
@@ -88,6 +88,7 @@ const SIBLINGS: &[(&str, &str)] = &[
     ("simulate", "velocity"), // a simulated payment has a status
     ("learn", "batch"),       // histories are replayed as files are scored
     ("serve", "journal"),     // what is decided is recorded before it is answered
+    ("bench", "batch"),       // a run is watched as a run over files is
     ("cli", "report"),
     ("main", "cli"),
 ];

@@ -1,5 +1,7 @@
 //! What did the person ask for? The command line, its help and its exit codes.
 
+#[cfg(feature = "bench")]
+mod bench;
 mod check;
 mod completions;
 mod evaluate;
@@ -71,6 +73,8 @@ enum Command {
     Explain(explain::Args),
     Import(import::Args),
     Simulate(simulate::Args),
+    #[cfg(feature = "bench")]
+    Bench(Box<bench::Args>),
     Verify(verify::Args),
     Replay(replay::Args),
     Snapshot(snapshot::Args),
@@ -93,6 +97,8 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Import(args) => import::run(args),
         Command::Simulate(args) => simulate::run(args),
+        #[cfg(feature = "bench")]
+        Command::Bench(args) => bench::run(*args),
         Command::Verify(args) => verify::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Snapshot(args) => snapshot::run(args),

@@ -38,7 +38,7 @@ pub use payments::PaymentTable;
 pub use reader::Reader;
 pub use sheet::{CellKind, Sheet, TableColumn};
 pub use table::TableWriter;
-#[cfg(feature = "serve")]
+#[cfg(any(feature = "serve", feature = "bench"))]
 pub(crate) use text_out::json_string;
 
 use crate::error::Error;

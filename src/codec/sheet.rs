@@ -139,8 +139,14 @@ impl Sheet {
         Sheet::new(Arc::new(Layout::of(columns, Format::JsonLines, false)))
     }
 
+    /// The same, without the fields that are absent.
+    #[cfg(feature = "bench")]
+    pub(crate) fn sparse_json_lines(columns: &[TableColumn]) -> Sheet {
+        Sheet::new(Arc::new(Layout::of(columns, Format::JsonLines, true)))
+    }
+
     /// The rows written since the last time, handed to `read` as text and forgotten.
-    #[cfg(feature = "serve")]
+    #[cfg(any(feature = "serve", feature = "bench"))]
     pub(crate) fn take_text<T>(&mut self, read: impl FnOnce(&[u8]) -> T) -> T {
         let taken = match &self.body {
             Body::Text(out) => read(out),

@@ -1,5 +1,7 @@
-//! How is it shown? Files of decisions, progress, the summary, evaluations, a page of one.
+//! How is it shown? Files of decisions, progress, the summary, evaluations, loads, a page of one.
 
+#[cfg(feature = "bench")]
+pub(crate) mod bench;
 pub(crate) mod evaluation;
 pub(crate) mod html;
 pub(crate) mod output;

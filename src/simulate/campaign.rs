@@ -48,11 +48,17 @@ pub(super) struct Planned {
     seed: u64,
 }
 
-/// All planted payments of the period, in order of time; of `frauds` in sum by [`SHARES`], and the
+/// All planted payments of the period, in order of time; of `frauds` in sum by `shares`, and the
 /// harmless ones that build up to a bust-out.
-pub(super) fn plan(rng: &mut ChaCha8Rng, start: i64, period: i64, frauds: f64) -> Vec<Planned> {
+pub(super) fn plan(
+    rng: &mut ChaCha8Rng,
+    start: i64,
+    period: i64,
+    frauds: f64,
+    shares: [f64; 3],
+) -> Vec<Planned> {
     let mut plan = Vec::new();
-    let [mut testing, mut takeover, mut bust] = SHARES.map(|share| (share * frauds).round() as u64);
+    let [mut testing, mut takeover, mut bust] = shares.map(|share| (share * frauds).round() as u64);
     while testing > 0 {
         let seed = rng.random();
         let attempts = (60 + rng.random_range(0..300u64)).min(testing);
@@ -111,6 +117,17 @@ fn hammers(seed: u64) -> bool {
 }
 
 impl Planned {
+    /// The kind of the attack that it is a part of, and a number of this one: a bot's series of cards, one
+    /// account taken over, one bust-out. Building up to a bust-out is no attack yet.
+    pub(super) fn attack(&self) -> Option<(&'static str, u64)> {
+        match self.kind {
+            Kind::Testing => Some((NAMES[0], self.seed)),
+            Kind::Takeover => Some((NAMES[1], mix(self.seed, u64::from(self.member)))),
+            Kind::Buildup => None,
+            Kind::Bust => Some((NAMES[2], self.seed)),
+        }
+    }
+
     pub(super) fn draft(&self, ground: &Ground, rng: &mut ChaCha8Rng) -> Draft {
         match self.kind {
             Kind::Testing => self.testing(ground, rng),

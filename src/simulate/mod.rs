@@ -137,6 +137,9 @@ pub struct Simulator {
     /// Chance that an ordinary payment will be disputed by the very person who paid.
     friendly: f64,
     recent: [Recent; RECENT],
+    /// What the last payment written is a part of.
+    #[cfg_attr(not(feature = "bench"), allow(dead_code))]
+    attack: Option<(&'static str, u64)>,
 }
 
 /// Ordinary payments that are remembered, for those who try again or shop on.
@@ -204,6 +207,12 @@ impl Simulator {
     /// # Errors
     /// When a setting is outside its limits.
     pub fn new(settings: SimulatorSettings) -> Result<Simulator, Error> {
+        Simulator::mixed(settings, campaign::SHARES)
+    }
+
+    /// As [`Simulator::new`], with other shares of card testing, takeover and bust-out; what they leave of 1 is
+    /// friendly fraud.
+    pub(crate) fn mixed(settings: SimulatorSettings, shares: [f64; 3]) -> Result<Simulator, Error> {
         let SimulatorSettings { payments, days, start, seed, cards, merchants, fraud } = settings;
         let within = |name: &str, value: u64, max: u64| {
             let message =
@@ -231,9 +240,9 @@ impl Simulator {
             return Err(Error::new("a simulation begins after 1970 and ends before 9999"));
         }
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let plan = campaign::plan(&mut rng, start.micros(), period, frauds);
+        let plan = campaign::plan(&mut rng, start.micros(), period, frauds, shares);
         let ordinary = payments.saturating_sub(plan.len() as u64);
-        let share = 1.0 - campaign::SHARES.iter().sum::<f64>();
+        let share = (1.0 - shares.iter().sum::<f64>()).max(0.0);
         let mut simulator = Simulator {
             ground: Ground {
                 seed: rng.random(),
@@ -253,6 +262,7 @@ impl Simulator {
             payments,
             friendly: (share * frauds / ordinary.max(1) as f64).min(1.0),
             recent: [Recent::default(); RECENT],
+            attack: None,
         };
         simulator.advance();
         Ok(simulator)
@@ -265,8 +275,12 @@ impl Simulator {
             return false;
         }
         let draft = match self.plan.next_if(|planned| planned.at <= self.upcoming) {
-            Some(planned) => planned.draft(&self.ground, &mut self.rng),
+            Some(planned) => {
+                self.attack = planned.attack();
+                planned.draft(&self.ground, &mut self.rng)
+            }
             None => {
+                self.attack = None;
                 let draft = self.ordinary();
                 self.advance();
                 draft
@@ -277,6 +291,12 @@ impl Simulator {
         let currency = self.ground.currencies[draft.merchant.place].0;
         draft.write(self.written, currency, schema, payment);
         true
+    }
+
+    /// Kind and number of the attack that the last payment written is a part of.
+    #[cfg(feature = "bench")]
+    pub(crate) fn attack(&self) -> Option<(&'static str, u64)> {
+        self.attack
     }
 
     /// Draws the instant of the next ordinary payment: the least of as many uniform numbers as are

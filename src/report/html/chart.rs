@@ -22,6 +22,8 @@ pub(super) struct Chart {
     pub(super) axes: [String; 2],
     pub(super) from: [f64; 2],
     pub(super) to: [f64; 2],
+    /// What stands at the five places of the axis across, where numbers would say less.
+    pub(super) ticks: Option<[&'static str; 5]>,
     pub(super) lines: Vec<Line>,
 }
 
@@ -39,10 +41,12 @@ impl Chart {
         let mut svg = format!(
             "<figure><figcaption>{title}</figcaption><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\">"
         );
-        for i in 0..=4 {
+        for i in 0..=4_u32 {
             let share = f64::from(i) / 4.0;
             let (across, up) = (self.from[0] + share * span(0), self.from[1] + share * span(1));
             let (px, py) = (x(across), y(up));
+            let below =
+                self.ticks.map_or_else(|| tick(across, span(0)), |names| names[i as usize].to_owned());
             let (right, floor) = (WIDTH - MARGIN, HEIGHT - BOTTOM);
             // Writing into a String can't go wrong.
             let _ = write!(
@@ -51,7 +55,7 @@ impl Chart {
                  <text x=\"{px:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\
                  <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 floor + 15.0,
-                tick(across, span(0)),
+                below,
                 LEFT - 5.0,
                 py + 4.0,
                 tick(up, span(1))

@@ -1,8 +1,10 @@
-//! What does an evaluation look like? One page that needs nothing but itself: tables and inline SVG.
+//! What does an evaluation look like, or a run of load? One page that needs nothing but itself: tables and inline SVG.
 //!
 //! No script and no address of anything elsewhere; colours follow the reader's light or dark scheme.
 //! Every text that comes from a file is escaped.
 
+#[cfg(feature = "bench")]
+pub(crate) mod bench;
 mod chart;
 
 use std::fmt::Write;
@@ -89,12 +91,8 @@ pub(crate) fn save(report: &EvaluationReport, path: &Path) -> Result<(), Error> 
 fn page(report: &EvaluationReport) -> String {
     let figures = &report.evaluation.figures;
     let subject = escape(&report.subject);
-    let heading = report.heading;
     let mut html = format!(
-        "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <title>{heading} of {subject}</title><style>{STYLE}</style></head><body><main><h1>{heading} of {subject}</h1>\
-         <p>{} payments, {} of them fraud, on {} days from {} to {}. {}</p>\
+        "<p>{} payments, {} of them fraud, on {} days from {} to {}. {}</p>\
          <p>{}</p>",
         group(figures.payments),
         group(figures.frauds),
@@ -123,7 +121,16 @@ fn page(report: &EvaluationReport) -> String {
         );
     }
     html += &tables(report);
-    html + "</main></body></html>\n"
+    document(&format!("{} of {subject}", report.heading), &html)
+}
+
+/// A page of this title, which is markup already, and body.
+fn document(title: &str, body: &str) -> String {
+    format!(
+        "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+         <title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1>{body}</main></body></html>\n"
+    )
 }
 
 fn charts(report: &EvaluationReport) -> Vec<Chart> {
@@ -135,6 +142,7 @@ fn charts(report: &EvaluationReport) -> Vec<Chart> {
         axes,
         from: [0.0; 2],
         to: [1.0; 2],
+        ticks: None,
         lines,
     };
     let even = || line("even", vec![[0.0, 0.0], [1.0, 1.0]]);
@@ -161,6 +169,7 @@ fn charts(report: &EvaluationReport) -> Vec<Chart> {
             axes: axes("probability claimed, power of ten", "share of frauds, power of ten"),
             from: [-4.0; 2],
             to: [0.0; 2],
+            ticks: None,
             lines: vec![
                 line("one", calibration.bands.iter().map(|b| [log(b.claimed), log(b.happened)]).collect()),
                 line("even", vec![[-4.0, -4.0], [0.0, 0.0]]),
@@ -179,6 +188,7 @@ fn charts(report: &EvaluationReport) -> Vec<Chart> {
         axes: axes(histogram.scale, "payments and one, power of ten"),
         from: [histogram.edges.first().copied().unwrap_or(0.0), 0.0],
         to: [histogram.edges.last().copied().unwrap_or(1.0), (highest as f64 + 1.0).log10().ceil()],
+        ticks: None,
         lines: vec![line("one", log(&histogram.good)), line("two", log(&histogram.frauds))],
     });
     let currencies = report.currencies().into_iter().filter(|_| found.figures.frauds > 0);
@@ -193,6 +203,7 @@ fn charts(report: &EvaluationReport) -> Vec<Chart> {
             axes: axes("hurt", "saved"),
             from: [0.0; 2],
             to: [hurt, saved],
+            ticks: None,
             lines: vec![line("two", points.iter().map(|p| [of(p.money.hurt), of(p.money.saved)]).collect())],
         });
     }
