@@ -52,6 +52,7 @@ pub mod learn;
 mod list;
 mod model;
 mod money;
+pub mod pay;
 mod payment;
 mod pipeline;
 mod policy;

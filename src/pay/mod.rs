@@ -1,0 +1,35 @@
+//! Orders and payments that move money: what may happen to them, and what is to be done because of it.
+//!
+//! A [`Book`] takes [`Event`]s and gives [`Effect`]s, in the order in which they are to be done. It reads no
+//! clock, waits for nothing and sends nothing: whoever holds it makes records durable, asks institutions, and
+//! comes back with what they say as the next event. So all that can go wrong between two effects can be
+//! tried in a test. An event that is refused leaves the book as it was, and the [`Error`] says why.
+//!
+//! `event` is what happens, `state` where a payment can be, `transition` how the two meet; `ledger` keeps the
+//! money, `requests` the answers under idempotency keys, `record` the bytes of all this. docs/payments.md has
+//! the flow and the table of every state and event.
+
+mod amount;
+mod book;
+mod effect;
+mod error;
+mod event;
+mod id;
+mod ledger;
+mod payment;
+mod record;
+mod requests;
+mod state;
+mod transition;
+
+pub use amount::amount;
+pub use book::{ATTEMPTS_MAX, Book, ORDERS_MAX, Order, RestoreError};
+pub use effect::{Call, CallKey, CallSecret, Effect, Notice};
+pub use error::Error;
+pub use event::{Answer, Change, Event, Operation};
+pub use id::{DisputeId, ID_BYTES_MAX, MerchantId, OperatorId, OrderId, PaymentId, RefundId};
+pub use ledger::{Account, Ledger};
+pub use payment::{DISPUTES_MAX, Dispute, OPERATIONS_MAX, Payment, Phase, Requested};
+pub use record::Record;
+pub use requests::{ANSWER_BYTES_MAX, KEY_BYTES_MAX, REQUESTS_KEPT, REQUESTS_MAX, RequestKey};
+pub use state::{ChallengeResult, DeclineGroup, DisputeKind, Method, ReviewResult, State};
