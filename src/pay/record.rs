@@ -301,6 +301,7 @@ fn money(c: &mut Cursor<'_>) -> Result<Money, Malformed> {
     let minor = c.signed()?;
     let code: [u8; 3] = c.array()?;
     let currency = std::str::from_utf8(&code).ok().and_then(Currency::parse);
+    let currency = currency.filter(|c| c.code().as_bytes() == code); // as it is written: in capitals
     let currency = currency.ok_or_else(|| Malformed::new("a currency is unknown"))?;
     Ok(Money { minor, currency })
 }

@@ -1,6 +1,10 @@
 //! Payments that move money, by the public face of `tollgate::pay` alone.
 
 mod amounts;
+mod crash;
 mod desk;
+mod idempotency;
 mod orders;
+mod random;
+mod records;
 mod table;
