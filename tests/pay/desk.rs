@@ -3,8 +3,12 @@
 use tollgate::pay::*;
 use tollgate::{Currency, Money, Outcome, Timestamp};
 
+pub fn currency(code: &str) -> Currency {
+    Currency::parse(code).expect("a currency")
+}
+
 pub fn money(minor: i64) -> Money {
-    Money { minor, currency: Currency::parse("EUR").unwrap() }
+    Money { minor, currency: currency("EUR") }
 }
 
 pub fn merchant() -> MerchantId {
