@@ -1,55 +1,19 @@
 //! Which orders and payments are there, and what may happen to them?
 
 use std::collections::HashMap;
-use std::fmt;
 
-use super::amount::{movable, same};
+use super::amount::movable;
 use super::effect::{Call, CallKey, CallSecret, Effect};
-use super::error::Error;
+use super::error::{Error, RestoreError};
 use super::event::Event;
 use super::id::{MerchantId, OrderId, PaymentId};
-use super::ledger::{Account, Ledger};
-use super::payment::{Clearance, Payment, Taken};
+use super::ledger::Account;
+use super::order::{ORDERS_MAX, Order};
+use super::payment::{Payment, Taken};
 use super::record::Record;
 use super::requests::{REQUESTS_MAX, RequestKey, Requests};
-use super::state::State;
-use crate::money::{Currency, Money};
+use crate::money::Currency;
 use crate::time::Timestamp;
-
-/// Most attempts at one order.
-///
-/// ```
-/// assert_eq!(tollgate::pay::ATTEMPTS_MAX, 100);
-/// ```
-pub const ATTEMPTS_MAX: usize = 100;
-/// Most orders of a book unless it is said otherwise; they are never forgotten.
-///
-/// ```
-/// assert_eq!(tollgate::pay::ORDERS_MAX, 1_000_000);
-/// ```
-pub const ORDERS_MAX: usize = 1_000_000;
-
-/// What a merchant wants paid, and the attempts at it.
-///
-/// ```
-/// use tollgate::{Currency, Money, Timestamp, pay::{Book, CallSecret, Event, MerchantId, OrderId}};
-/// let (merchant, order) = (MerchantId::parse("m1")?, OrderId::parse("o1")?);
-/// let amount = Money { minor: 1999, currency: Currency::parse("EUR").unwrap() };
-/// let mut book = Book::new(CallSecret::new([7; 32]));
-/// let event = Event::OrderCreated { merchant: merchant.clone(), order: order.clone(), amount };
-/// book.apply(Timestamp::default(), event)?;
-/// assert!(book.order(&merchant, &order).unwrap().attempts.is_empty());
-/// # Ok::<(), tollgate::pay::Error>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
-    /// How much.
-    pub amount: Money,
-    /// The payments, in the order of their attempts. Only the last can still end well.
-    pub attempts: Vec<PaymentId>,
-    /// When it was created.
-    pub created: Timestamp,
-}
 
 /// All orders and payments. It does nothing by itself: it takes events, and says what is to be done.
 ///
@@ -195,7 +159,19 @@ impl Book {
                 self.orders.insert(name, Order { amount, attempts: Vec::new(), created: at });
                 Ok(Taken::with([]))
             }
-            Event::PaymentRequested { .. } => self.request(at, event),
+            Event::PaymentRequested { merchant, order, attempt, payment, method, amount } => {
+                let name = (merchant.clone(), order.clone());
+                let found = self.orders.get_mut(&name).ok_or(Error::NotFound("order"))?;
+                let last = found.attempts.last().and_then(|id| self.payments.get(id));
+                found.admits(*attempt, *amount, last)?;
+                if self.payments.contains_key(payment) {
+                    return Err(Error::Exists("payment"));
+                }
+                found.attempts.push(payment.clone());
+                let requested = Payment::requested(at, payment, name, *attempt, *method, *amount);
+                self.payments.insert(payment.clone(), requested);
+                Ok(Taken::with([]))
+            }
             Event::Changed { merchant, payment, change } => {
                 let found = self.payments.get_mut(payment).filter(|p| p.merchant == *merchant);
                 let found = found.ok_or(Error::NotFound("payment"))?;
@@ -215,64 +191,6 @@ impl Book {
             }
             Event::RequestDropped { request } => self.requests.drop(request).map(|()| Taken::with([])),
         }
-    }
-
-    fn request(&mut self, at: Timestamp, event: &Event) -> Result<Taken, Error> {
-        let Event::PaymentRequested { merchant, order, attempt, payment, method, amount } = event else {
-            return Ok(Taken::NOTHING);
-        };
-        let name = (merchant.clone(), order.clone());
-        let found = self.orders.get_mut(&name).ok_or(Error::NotFound("order"))?;
-        let next = found.attempts.len() as u32 + 1;
-        if let Some(known) = attempt.checked_sub(1).and_then(|at| found.attempts.get(at as usize)) {
-            return Err(Error::AttemptExists(known.clone()));
-        }
-        if *attempt != next {
-            return Err(Error::AttemptGap(next));
-        }
-        same(found.amount, movable(*amount)?)?;
-        if let Some(last) = found.attempts.last().and_then(|id| self.payments.get(id)) {
-            match last.state() {
-                State::Declined | State::Voided => {}
-                State::Created
-                | State::Challenged
-                | State::Authorized
-                | State::ReviewHeld
-                | State::Unknown => return Err(Error::OrderInPayment(last.id.clone())),
-                State::Captured
-                | State::PartiallyRefunded
-                | State::Refunded
-                | State::Disputed
-                | State::Won
-                | State::Lost => return Err(Error::OrderPaid(last.id.clone())),
-            }
-        }
-        if self.payments.contains_key(payment) {
-            return Err(Error::Exists("payment"));
-        }
-        if found.attempts.len() >= ATTEMPTS_MAX {
-            return Err(Error::Full("attempts"));
-        }
-        found.attempts.push(payment.clone());
-        let requested = Payment {
-            id: payment.clone(),
-            merchant: merchant.clone(),
-            order: order.clone(),
-            attempt: *attempt,
-            method: *method,
-            amount: *amount,
-            beneath: State::Created,
-            clearance: Clearance::Unassessed,
-            stepped_up: false,
-            ledger: Ledger::new(amount.currency),
-            operations: Vec::new(),
-            disputes: Vec::new(),
-            sequence: 1,
-            created: at,
-            changed: at,
-        };
-        self.payments.insert(payment.clone(), requested);
-        Ok(Taken::with([]))
     }
 
     /// A merchant's order; another merchant's is not found.
@@ -334,25 +252,3 @@ impl Book {
         })
     }
 }
-
-/// Why a book can't be restored.
-///
-/// ```
-/// let error = tollgate::pay::RestoreError { number: 7, why: "it ends too early".to_owned() };
-/// assert_eq!(error.to_string(), "record 7: it ends too early");
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RestoreError {
-    /// Which record, counted from 0.
-    pub number: usize,
-    /// What is wrong with it.
-    pub why: String,
-}
-
-impl fmt::Display for RestoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "record {}: {}", self.number, self.why)
-    }
-}
-
-impl std::error::Error for RestoreError {}

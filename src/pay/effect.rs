@@ -38,6 +38,10 @@ pub enum Effect {
     Query(Call),
     /// Ask the payer to prove who they are.
     StepUp(PaymentId),
+    /// Send the payer the code of the challenge: [`CodeSecret::code`](super::CodeSecret::code).
+    SendCode(PaymentId),
+    /// Compare what the payer typed: [`CodeSecret::matches`](super::CodeSecret::matches), or their authenticator.
+    Compare(PaymentId),
     /// Ask somebody to look.
     Review(PaymentId),
     /// Tell the engine, which counts it in the windows.

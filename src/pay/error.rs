@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::challenge::CODE_SENDS_APART;
 use super::id::{ID_BYTES_MAX, PaymentId};
 use super::requests::KEY_BYTES_MAX;
 use super::state::State;
@@ -87,6 +88,16 @@ pub enum Error {
         /// What was said now.
         said: &'static str,
     },
+    /// The challenge was not answered in time.
+    CodeExpired,
+    /// All tries of the challenge have been used up.
+    NoTriesLeft,
+    /// The code was sent as often as it may be.
+    NoSendsLeft,
+    /// The code was sent only just now.
+    SentJustNow,
+    /// An authenticator's secret is too short, or it shows too few or too many digits.
+    BadAuthenticator,
     /// A limit is reached; it says of what.
     Full(&'static str),
     /// The idempotency key came before with another request.
@@ -119,6 +130,11 @@ impl Error {
             Error::InFlight => "in_flight",
             Error::UnknownCall => "unknown_call",
             Error::Contradiction { .. } => "contradiction",
+            Error::CodeExpired => "code_expired",
+            Error::NoTriesLeft => "no_tries_left",
+            Error::NoSendsLeft => "no_sends_left",
+            Error::SentJustNow => "sent_just_now",
+            Error::BadAuthenticator => "bad_authenticator",
             Error::Full(_) => "full",
             Error::KeyReused => "key_reused",
             Error::KeyInFlight => "key_in_flight",
@@ -166,6 +182,15 @@ impl fmt::Display for Error {
             Error::Contradiction { known, said } => {
                 write!(f, "it is known as {known}, and said to be {said} now; somebody must look")
             }
+            Error::CodeExpired => f.write_str("the challenge was not answered in time"),
+            Error::NoTriesLeft => f.write_str("the challenge has no tries left"),
+            Error::NoSendsLeft => f.write_str("the code was sent as often as it may be"),
+            Error::SentJustNow => {
+                write!(f, "the code was sent just now; it is sent again after {CODE_SENDS_APART}")
+            }
+            Error::BadAuthenticator => {
+                f.write_str("an authenticator has a secret of 16 bytes or more and shows 6 to 8 digits")
+            }
             Error::Full(what) => write!(f, "there are as many {what} as there may be"),
             Error::KeyReused => f.write_str("the idempotency key came before with another request"),
             Error::KeyInFlight => f.write_str("the request of this idempotency key is still being answered"),
@@ -174,3 +199,25 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Why a book can't be restored.
+///
+/// ```
+/// let error = tollgate::pay::RestoreError { number: 7, why: "it ends too early".to_owned() };
+/// assert_eq!(error.to_string(), "record 7: it ends too early");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreError {
+    /// Which record, counted from 0.
+    pub number: usize,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "record {}: {}", self.number, self.why)
+    }
+}
+
+impl std::error::Error for RestoreError {}

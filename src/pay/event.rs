@@ -100,7 +100,11 @@ impl Event {
 pub enum Change {
     /// The engine decided about it.
     Assessed(Outcome),
-    /// Its challenge ended.
+    /// The code of its challenge is about to be sent, for the first time or again.
+    CodeSent,
+    /// A code is about to be compared. Recorded before it is, so that it counts.
+    CodeTried,
+    /// Its challenge ended: the code was right, no tries or no time are left, or another way of proof said so.
     ChallengeEnded(ChallengeResult),
     /// Its review ended.
     ReviewEnded(ReviewResult),
@@ -148,6 +152,8 @@ impl Change {
     pub const fn name(&self) -> &'static str {
         match self {
             Change::Assessed(_) => "assessment",
+            Change::CodeSent => "sending a code",
+            Change::CodeTried => "trying a code",
             Change::ChallengeEnded(_) => "end of a challenge",
             Change::ReviewEnded(_) => "end of a review",
             Change::Intended(operation) => operation.name(),
@@ -215,7 +221,7 @@ pub enum Answer {
     /// Nothing that can be relied on: no answer in time, a broken one, "in progress".
     Unknown,
     /// Asked what became of it, it has never heard of it. That is no proof that the request is not still on
-    /// its way, so it is sent again with the same key.
+    /// its way, so it is sent again with the same key; as is what an institution wants sent again.
     Absent,
 }
 

@@ -5,17 +5,22 @@
 //! comes back with what they say as the next event. So all that can go wrong between two effects can be
 //! tried in a test. An event that is refused leaves the book as it was, and the [`Error`] says why.
 //!
-//! `event` is what happens, `state` where a payment can be, `transition` how the two meet; `ledger` keeps the
-//! money, `requests` the answers under idempotency keys, `record` the bytes of all this. docs/payments.md has
-//! the flow and the table of every state and event.
+//! `event` is what happens, `state` where a payment can be; `transition`, `institution` and `dispute` are how
+//! the two meet. `order` says whether it may be paid now, `ledger` keeps the money, `challenge` the codes that
+//! payers prove themselves with, `requests` the answers under idempotency keys, `record` the bytes of all this.
+//! docs/payments.md has the flow and the table of every state and event.
 
 mod amount;
 mod book;
+mod challenge;
+mod dispute;
 mod effect;
 mod error;
 mod event;
 mod id;
+mod institution;
 mod ledger;
+mod order;
 mod payment;
 mod record;
 mod requests;
@@ -23,12 +28,17 @@ mod state;
 mod transition;
 
 pub use amount::amount;
-pub use book::{ATTEMPTS_MAX, Book, ORDERS_MAX, Order, RestoreError};
+pub use book::Book;
+pub use challenge::{
+    Authenticator, CODE_KEPT, CODE_SENDS_APART, CODE_SENDS_MAX, CODE_TRIES_MAX, Challenge, Code, CodeSecret,
+    TotpHash,
+};
 pub use effect::{Call, CallKey, CallSecret, Effect, Notice};
-pub use error::Error;
+pub use error::{Error, RestoreError};
 pub use event::{Answer, Change, Event, Operation};
 pub use id::{DisputeId, ID_BYTES_MAX, MerchantId, OperatorId, OrderId, PaymentId, RefundId};
 pub use ledger::{Account, Ledger};
+pub use order::{ATTEMPTS_MAX, ORDERS_MAX, Order};
 pub use payment::{DISPUTES_MAX, Dispute, OPERATIONS_MAX, Payment, Phase, Requested};
 pub use record::Record;
 pub use requests::{ANSWER_BYTES_MAX, KEY_BYTES_MAX, REQUESTS_KEPT, REQUESTS_MAX, RequestKey};

@@ -1,5 +1,6 @@
 //! What is known about one payment?
 
+use super::challenge::Challenge;
 use super::effect::{Call, CallKey, CallSecret, Effect, Notice};
 use super::error::Error;
 use super::event::{Change, Operation};
@@ -51,6 +52,8 @@ pub struct Payment {
     /// Never [`State::Unknown`]: where it is apart from what the institution has not answered.
     pub(super) beneath: State,
     pub(super) clearance: Clearance,
+    /// The last one.
+    pub(super) challenge: Option<Challenge>,
     /// Whether the payer has proved who they are.
     pub(super) stepped_up: bool,
     pub(super) ledger: Ledger,
@@ -151,6 +154,34 @@ pub struct Dispute {
 }
 
 impl Payment {
+    pub(super) fn requested(
+        at: Timestamp,
+        id: &PaymentId,
+        (merchant, order): (MerchantId, OrderId),
+        attempt: u32,
+        method: Method,
+        amount: Money,
+    ) -> Payment {
+        Payment {
+            id: id.clone(),
+            merchant,
+            order,
+            attempt,
+            method,
+            amount,
+            beneath: State::Created,
+            clearance: Clearance::Unassessed,
+            challenge: None,
+            stepped_up: false,
+            ledger: Ledger::new(amount.currency),
+            operations: Vec::new(),
+            disputes: Vec::new(),
+            sequence: 1,
+            created: at,
+            changed: at,
+        }
+    }
+
     /// Its id.
     pub fn id(&self) -> &PaymentId {
         &self.id
@@ -187,6 +218,11 @@ impl Payment {
             Some(Requested { phase: Phase::Unknown, .. }) => State::Unknown,
             _ => self.beneath,
         }
+    }
+
+    /// Its last challenge, which is open while the payment is [`State::Challenged`].
+    pub fn challenge(&self) -> Option<&Challenge> {
+        self.challenge.as_ref()
     }
 
     /// Whose its money is.
@@ -250,7 +286,7 @@ impl Payment {
         secret: &CallSecret,
     ) -> Result<Taken, Error> {
         let before = (self.state(), self.open().is_some());
-        let mut taken = self.take(change, secret)?;
+        let mut taken = self.take(at, change, secret)?;
         debug_assert!(self.ledger.is_balanced());
         if taken.changed {
             self.sequence = self.sequence.saturating_add(1);

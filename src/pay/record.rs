@@ -149,6 +149,8 @@ mod tag {
     pub const DISPUTE_OPENED: u8 = 6;
     pub const DISPUTE_WON: u8 = 7;
     pub const DISPUTE_LOST: u8 = 8;
+    pub const CODE_SENT: u8 = 9;
+    pub const CODE_TRIED: u8 = 10;
 
     pub const AUTHORIZE: u8 = 0;
     pub const CAPTURE: u8 = 1;
@@ -167,6 +169,8 @@ fn put_change(out: &mut Vec<u8>, change: &Change) {
             out.push(tag::ASSESSED);
             put_one_of(out, &Outcome::ALL, *outcome);
         }
+        Change::CodeSent => out.push(tag::CODE_SENT),
+        Change::CodeTried => out.push(tag::CODE_TRIED),
         Change::ChallengeEnded(result) => {
             out.push(tag::CHALLENGE_ENDED);
             put_one_of(out, ChallengeResult::ALL, *result);
@@ -226,6 +230,8 @@ fn change(c: &mut Cursor<'_>) -> Result<Change, Malformed> {
         },
         tag::DISPUTE_WON => Change::DisputeWon { dispute: id(c, DisputeId::parse)? },
         tag::DISPUTE_LOST => Change::DisputeLost { dispute: id(c, DisputeId::parse)? },
+        tag::CODE_SENT => Change::CodeSent,
+        tag::CODE_TRIED => Change::CodeTried,
         _ => return Err(Malformed::new("its change is unknown")),
     })
 }

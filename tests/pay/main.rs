@@ -1,6 +1,7 @@
 //! Payments that move money, by the public face of `tollgate::pay` alone.
 
 mod amounts;
+mod challenge;
 mod crash;
 mod desk;
 mod idempotency;

@@ -18,6 +18,10 @@ pub struct Facts {
     assessed: i64,
     /// 1: waits for proof, 2: passed, 3: failed.
     proof: i64,
+    /// When it began to wait, and when a code was sent, in microseconds.
+    asked_at: i64,
+    sent_at: Vec<i64>,
+    tries: i64,
     /// 1: somebody said yes, 2: no.
     verdict: i64,
     no: i64,
@@ -91,7 +95,12 @@ impl Facts {
         }
     }
 
-    fn answered(&mut self, at: usize, answer: &Answer) -> &'static str {
+    fn waits_for_proof(&mut self, now: i64) {
+        (self.proof, self.asked_at, self.tries) = (1, now, 0);
+        self.sent_at.clear();
+    }
+
+    fn answered(&mut self, now: i64, at: usize, answer: &Answer) -> &'static str {
         let (_, kind, minor, known) = self.asked[at];
         if let Answer::Approved { amount } = answer {
             if amount.currency.code() != self.currency {
@@ -110,7 +119,7 @@ impl Facts {
                 self.asked[at].3 = 3;
                 if kind == 'a' {
                     if *group == DeclineGroup::Sca && self.proof != 2 {
-                        self.proof = 1;
+                        self.waits_for_proof(now);
                     } else {
                         self.no = 1;
                     }
@@ -190,8 +199,23 @@ impl Facts {
         "ok"
     }
 
-    fn change(&mut self, change: &Change, key: impl FnOnce(usize) -> [u8; 16]) -> &'static str {
+    fn change(&mut self, now: i64, change: &Change, key: impl FnOnce(usize) -> [u8; 16]) -> &'static str {
         match change {
+            Change::CodeSent | Change::CodeTried if self.beneath() != "challenged" => "illegal_transition",
+            Change::CodeSent | Change::CodeTried if now >= self.asked_at + 300_000_000 => "code_expired",
+            Change::CodeSent if self.sent_at.len() == 3 => "no_sends_left",
+            Change::CodeSent if self.sent_at.last().is_some_and(|sent| now < sent + 30_000_000) => {
+                "sent_just_now"
+            }
+            Change::CodeSent => {
+                self.sent_at.push(now);
+                "ok"
+            }
+            Change::CodeTried if self.tries == 5 => "no_tries_left",
+            Change::CodeTried => {
+                self.tries += 1;
+                "ok"
+            }
             Change::Assessed(outcome) if self.assessed == 0 && self.given_up == 0 => {
                 self.assessed = match outcome {
                     Outcome::Approve => 1,
@@ -199,7 +223,9 @@ impl Facts {
                     Outcome::Review => 3,
                     Outcome::Decline => 4,
                 };
-                self.proof = i64::from(self.assessed == 2);
+                if self.assessed == 2 {
+                    self.waits_for_proof(now);
+                }
                 self.no = i64::from(self.assessed == 4);
                 "ok"
             }
@@ -227,7 +253,7 @@ impl Facts {
             }
             Change::Intended(operation) => self.intends(operation, key),
             Change::Answered { key, answer } => match self.asked.iter().position(|a| a.0 == key.0) {
-                Some(at) => self.answered(at, answer),
+                Some(at) => self.answered(now, at, answer),
                 None => "unknown_call",
             },
             Change::Resolved { key, took_effect, .. } => {
@@ -238,7 +264,7 @@ impl Facts {
                 let amount =
                     Money { minor: self.asked[at].2, currency: super::desk::currency(&self.currency) };
                 let declined = Answer::Declined(DeclineGroup::Technical);
-                self.answered(at, &if *took_effect { Answer::Approved { amount } } else { declined })
+                self.answered(now, at, &if *took_effect { Answer::Approved { amount } } else { declined })
             }
             Change::DisputeOpened { dispute, amount, .. } => {
                 if let Some((known, _, _)) = self.disputes.get(dispute.as_str()) {
@@ -280,7 +306,7 @@ impl Facts {
 impl Oracle {
     /// The word for what should become of it: `ok`, `known`, `again`, or the error's code. `key` gives the key of
     /// the payment's operation of that number, which only the book can derive.
-    pub fn expect(&mut self, event: &Event, key: impl FnOnce(usize) -> [u8; 16]) -> &'static str {
+    pub fn expect(&mut self, now: i64, event: &Event, key: impl FnOnce(usize) -> [u8; 16]) -> &'static str {
         match event {
             Event::OrderCreated { merchant, order, amount } => {
                 let name = (merchant.to_string(), order.to_string());
@@ -336,7 +362,7 @@ impl Oracle {
             }
             Event::Changed { merchant, payment, change } => {
                 match self.payments.get_mut(payment.as_str()).filter(|p| p.merchant == merchant.as_str()) {
-                    Some(facts) => facts.change(change, key),
+                    Some(facts) => facts.change(now, change, key),
                     None => "not_found",
                 }
             }

@@ -12,7 +12,14 @@ fn every_event() -> Vec<Event> {
     let dispute_id = || DisputeId::parse("d1").unwrap();
     let (key, operator) = (CallKey([0xa5; 16]), OperatorId::parse("ann").unwrap());
     let request = RequestKey([3; 32]);
-    let mut changes = vec![AUTHORIZE, VOID, capture(1), refund("r1", AMOUNT_MINOR_MAX)];
+    let mut changes = vec![
+        Change::CodeSent,
+        Change::CodeTried,
+        AUTHORIZE,
+        VOID,
+        capture(1),
+        refund("r1", AMOUNT_MINOR_MAX),
+    ];
     changes.extend(Outcome::ALL.map(Change::Assessed));
     changes.extend(ChallengeResult::ALL.iter().map(|r| Change::ChallengeEnded(*r)));
     changes.extend(ReviewResult::ALL.iter().map(|r| Change::ReviewEnded(*r)));

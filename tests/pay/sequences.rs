@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use tollgate::pay::*;
-use tollgate::{AMOUNT_MINOR_MAX, Money, Outcome, Timestamp};
+use tollgate::{AMOUNT_MINOR_MAX, Money, Outcome, Span, Timestamp};
 
 use super::desk::{currency, secret};
 use super::oracle::Oracle;
@@ -29,6 +29,7 @@ struct World {
     /// Payment and kind of what was done, and how much.
     done: HashMap<(String, char), Vec<i64>>,
     names: u32,
+    now: Timestamp,
     /// What happened, for whoever looks at a failure.
     story: Vec<Event>,
     found: Vec<&'static str>,
@@ -46,6 +47,7 @@ impl World {
             bank: HashMap::new(),
             done: HashMap::new(),
             names: 0,
+            now: Timestamp::default(),
             story: Vec::new(),
             found: Vec::new(),
         }
@@ -104,8 +106,10 @@ impl World {
             ("created", 0..4) => Change::Assessed(self.random.of(&Outcome::ALL)),
             ("created", 4..6) => Change::Assessed(Outcome::Approve),
             ("created", 6..11) => Change::Intended(Operation::Authorize),
-            ("challenged", 0..6) => Change::ChallengeEnded(ChallengeResult::Passed),
-            ("challenged", 6..9) => Change::ChallengeEnded(self.random.of(ChallengeResult::ALL)),
+            ("challenged", 0..2) => Change::CodeSent,
+            ("challenged", 2..6) => Change::CodeTried,
+            ("challenged", 6..8) => Change::ChallengeEnded(ChallengeResult::Passed),
+            ("challenged", 8..10) => Change::ChallengeEnded(self.random.of(ChallengeResult::ALL)),
             ("review_held", 0..9) => Change::ReviewEnded(self.random.of(ReviewResult::ALL)),
             ("authorized", 0..8) => Change::Intended(Operation::Capture { amount }),
             ("captured" | "partially_refunded" | "won", 0..7) => Change::Intended(refund),
@@ -124,6 +128,13 @@ impl World {
             (_, 6 | 7) => Change::Intended(refund),
             (_, 8) => Change::DisputeWon { dispute },
             (_, 9) => Change::DisputeLost { dispute },
+            (_, 10) => {
+                if self.random.one_in(2) {
+                    Change::CodeSent
+                } else {
+                    Change::CodeTried
+                }
+            }
             _ => Change::DisputeOpened { dispute, amount, kind: self.random.of(DisputeKind::ALL) },
         }
     }
@@ -144,6 +155,7 @@ impl World {
     }
 
     fn step(&mut self) {
+        self.now = self.now.plus(Span::from_secs(self.random.below(40) as i64));
         match self.random.below(100) {
             0..3 => {
                 let (merchant, order) = (self.merchant(), self.order());
@@ -287,7 +299,7 @@ impl World {
     fn take(&mut self, event: Event) {
         self.story.push(event.clone());
         let before = self.book.clone();
-        let taken = self.book.apply(Timestamp::default(), event.clone());
+        let taken = self.book.apply(self.now, event.clone());
         let book = &self.book;
         let key = |number: usize| match &event {
             Event::Changed { merchant, payment, .. } => {
@@ -296,7 +308,7 @@ impl World {
             }
             _ => [0; 16],
         };
-        let expected = self.oracle.expect(&event, key);
+        let expected = self.oracle.expect(self.now.micros(), &event, key);
         let found = match &taken {
             Err(e) => e.code(),
             Ok(effects) if effects.is_empty() => "known",

@@ -90,6 +90,8 @@ fn events(desk: &Desk) -> Vec<(String, Change)> {
     for outcome in Outcome::ALL {
         rows.push((format!("assessed: {outcome}"), Change::Assessed(outcome)));
     }
+    rows.push(("code sent".to_owned(), Change::CodeSent));
+    rows.push(("code tried".to_owned(), Change::CodeTried));
     for &result in ChallengeResult::ALL {
         rows.push((format!("challenge {result}"), Change::ChallengeEnded(result)));
     }
