@@ -22,6 +22,7 @@ mod institution;
 mod ledger;
 mod order;
 mod payment;
+mod reason;
 mod record;
 mod requests;
 mod state;
@@ -40,6 +41,7 @@ pub use id::{DisputeId, ID_BYTES_MAX, MerchantId, OperatorId, OrderId, PaymentId
 pub use ledger::{Account, Ledger};
 pub use order::{ATTEMPTS_MAX, ORDERS_MAX, Order};
 pub use payment::{DISPUTES_MAX, Dispute, OPERATIONS_MAX, Payment, Phase, Requested};
+pub use reason::{Reason, Scheme};
 pub use record::Record;
 pub use requests::{ANSWER_BYTES_MAX, KEY_BYTES_MAX, REQUESTS_KEPT, REQUESTS_MAX, RequestKey};
 pub use state::{ChallengeResult, DeclineGroup, DisputeKind, Method, ReviewResult, State};

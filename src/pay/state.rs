@@ -165,3 +165,5 @@ impl DisputeKind {
         matches!(self, DisputeKind::Fraud)
     }
 }
+
+pub(super) use names;
