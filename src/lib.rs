@@ -54,6 +54,7 @@ pub mod learn;
 mod list;
 mod model;
 mod money;
+pub mod pay;
 mod payment;
 mod pipeline;
 mod policy;

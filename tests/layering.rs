@@ -13,7 +13,9 @@ const FLOORS: &[&[&str]] = &[
     &["policy", "scope"],
     &["pipeline"],
     &["answer", "attribution", "comparison", "counterfactual", "describe", "engine"],
-    &["batch", "bench", "journal", "learn", "serve"],
+    &["batch", "bench", "journal", "learn"],
+    &["pay"],
+    &["serve"],
     &["cli", "report", "main"],
 ];
 
@@ -87,7 +89,6 @@ const SIBLINGS: &[(&str, &str)] = &[
     ("engine", "counterfactual"),
     ("simulate", "velocity"), // a simulated payment has a status
     ("learn", "batch"),       // histories are replayed as files are scored
-    ("serve", "journal"),     // what is decided is recorded before it is answered
     ("bench", "batch"),       // a run is watched as a run over files is
     ("cli", "report"),
     ("main", "cli"),

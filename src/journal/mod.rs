@@ -27,7 +27,7 @@ mod snapshot;
 mod ticket;
 mod turn;
 mod verdict;
-mod wire;
+pub(crate) mod wire;
 mod writer;
 
 #[cfg(test)]

@@ -1,0 +1,47 @@
+//! Orders and payments that move money: what may happen to them, and what is to be done because of it.
+//!
+//! A [`Book`] takes [`Event`]s and gives [`Effect`]s, in the order in which they are to be done. It reads no
+//! clock, waits for nothing and sends nothing: whoever holds it makes records durable, asks institutions, and
+//! comes back with what they say as the next event. So all that can go wrong between two effects can be
+//! tried in a test. An event that is refused leaves the book as it was, and the [`Error`] says why.
+//!
+//! `event` is what happens, `state` where a payment can be; `transition`, `institution` and `dispute` are how
+//! the two meet. `order` says whether it may be paid now, `ledger` keeps the money, `challenge` the codes that
+//! payers prove themselves with, `requests` the answers under idempotency keys, `record` the bytes of all this.
+//! docs/payments.md has the flow and the table of every state and event.
+
+mod amount;
+mod book;
+mod challenge;
+mod dispute;
+mod effect;
+mod error;
+mod event;
+mod id;
+mod institution;
+mod ledger;
+mod order;
+mod payment;
+mod reason;
+mod record;
+mod requests;
+mod state;
+mod transition;
+
+pub use amount::amount;
+pub use book::Book;
+pub use challenge::{
+    Authenticator, CODE_KEPT, CODE_SENDS_APART, CODE_SENDS_MAX, CODE_TRIES_MAX, Challenge, Code, CodeSecret,
+    TotpHash,
+};
+pub use effect::{Call, CallKey, CallSecret, Effect, Notice};
+pub use error::{Error, RestoreError};
+pub use event::{Answer, Change, Event, Operation};
+pub use id::{DisputeId, ID_BYTES_MAX, MerchantId, OperatorId, OrderId, PaymentId, RefundId};
+pub use ledger::{Account, Ledger};
+pub use order::{ATTEMPTS_MAX, ORDERS_MAX, Order};
+pub use payment::{DISPUTES_MAX, Dispute, OPERATIONS_MAX, Payment, Phase, Requested};
+pub use reason::{Reason, Scheme};
+pub use record::Record;
+pub use requests::{ANSWER_BYTES_MAX, KEY_BYTES_MAX, REQUESTS_KEPT, REQUESTS_MAX, RequestKey};
+pub use state::{ChallengeResult, DeclineGroup, DisputeKind, Method, ReviewResult, State};

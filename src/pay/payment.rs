@@ -1,0 +1,322 @@
+//! What is known about one payment?
+
+use super::challenge::Challenge;
+use super::effect::{Call, CallKey, CallSecret, Effect, Notice};
+use super::error::Error;
+use super::event::{Change, Operation};
+use super::id::{DisputeId, MerchantId, OrderId, PaymentId};
+use super::ledger::Ledger;
+use super::state::{DeclineGroup, DisputeKind, Method, State};
+use crate::money::Money;
+use crate::time::Timestamp;
+
+/// Most requests to institutions that one payment may cause.
+///
+/// ```
+/// assert_eq!(tollgate::pay::OPERATIONS_MAX, 1_000);
+/// ```
+pub const OPERATIONS_MAX: usize = 1_000;
+/// Most disputes of one payment.
+///
+/// ```
+/// assert_eq!(tollgate::pay::DISPUTES_MAX, 100);
+/// ```
+pub const DISPUTES_MAX: usize = 100;
+
+/// One attempt to pay an order, and all that became of it. A [`Book`](super::Book) holds and changes it.
+///
+/// ```
+/// use tollgate::{Currency, Money, Timestamp, pay::*};
+/// let (merchant, order) = (MerchantId::parse("m1")?, OrderId::parse("o1")?);
+/// let (payment, amount) = (PaymentId::parse("p1")?, amount(1999, Currency::parse("EUR").unwrap(), 2)?);
+/// let mut book = Book::new(CallSecret::new([7; 32]));
+/// let at = Timestamp::default();
+/// book.apply(at, Event::OrderCreated { merchant: merchant.clone(), order: order.clone(), amount })?;
+/// let event = Event::PaymentRequested {
+///     merchant: merchant.clone(), order, attempt: 1, payment: payment.clone(), method: Method::Card, amount,
+/// };
+/// book.apply(at, event)?;
+/// let found = book.payment(&merchant, &payment).unwrap();
+/// assert_eq!((found.state(), found.amount()), (State::Created, amount));
+/// assert!(book.payment(&MerchantId::parse("m2")?, &payment).is_none()); // another merchant's
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payment {
+    pub(super) id: PaymentId,
+    pub(super) merchant: MerchantId,
+    pub(super) order: OrderId,
+    pub(super) attempt: u32,
+    pub(super) method: Method,
+    pub(super) amount: Money,
+    /// Never [`State::Unknown`]: where it is apart from what the institution has not answered.
+    pub(super) beneath: State,
+    pub(super) clearance: Clearance,
+    /// The last one.
+    pub(super) challenge: Option<Challenge>,
+    /// Whether the payer has proved who they are.
+    pub(super) stepped_up: bool,
+    pub(super) ledger: Ledger,
+    /// What the institution was asked for; only the last may be without an answer.
+    pub(super) operations: Vec<Requested>,
+    pub(super) disputes: Vec<Dispute>,
+    pub(super) sequence: u32,
+    pub(super) created: Timestamp,
+    pub(super) changed: Timestamp,
+}
+
+/// Whether the payment may go to the institution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clearance {
+    /// Nobody has decided.
+    Unassessed,
+    /// It may.
+    Cleared,
+    /// It may, but somebody has to look before it is captured.
+    Held,
+    /// Somebody looked and said no.
+    Refused,
+}
+
+/// One thing that the institution was asked for.
+///
+/// ```
+/// use tollgate::pay::{CallKey, Operation, Phase, Requested};
+/// let requested = Requested { key: CallKey([1; 16]), operation: Operation::Void, phase: Phase::Sent };
+/// assert!(!requested.phase.is_final());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requested {
+    /// The key it was asked with.
+    pub key: CallKey,
+    /// For what.
+    pub operation: Operation,
+    /// What it said.
+    pub phase: Phase,
+}
+
+/// How far an operation is.
+///
+/// ```
+/// assert!(tollgate::pay::Phase::Approved.is_final());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The institution is being asked; or was, when the machine stopped.
+    Sent,
+    /// It did not answer in time.
+    Unknown,
+    /// It did it.
+    Approved,
+    /// It did not.
+    Declined(DeclineGroup),
+}
+
+impl Phase {
+    /// Whether the institution has said what became of it.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Phase::Approved | Phase::Declined(_))
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Phase::Sent => "sent",
+            Phase::Unknown => "unknown",
+            Phase::Approved => "approved",
+            Phase::Declined(_) => "declined",
+        }
+    }
+}
+
+/// Money that the payer called back.
+///
+/// ```
+/// use tollgate::{Currency, Money, pay::*};
+/// let dispute = Dispute {
+///     id: DisputeId::parse("dp_1")?,
+///     amount: Money { minor: 500, currency: Currency::parse("EUR").unwrap() },
+///     kind: DisputeKind::Fraud,
+///     won: None,
+/// };
+/// assert!(dispute.won.is_none()); // open
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispute {
+    /// The institution's name of it.
+    pub id: DisputeId,
+    /// How much.
+    pub amount: Money,
+    /// Why.
+    pub kind: DisputeKind,
+    /// Whether the merchant won it; `None` while it is open.
+    pub won: Option<bool>,
+}
+
+impl Payment {
+    pub(super) fn requested(
+        at: Timestamp,
+        id: &PaymentId,
+        (merchant, order): (MerchantId, OrderId),
+        attempt: u32,
+        method: Method,
+        amount: Money,
+    ) -> Payment {
+        Payment {
+            id: id.clone(),
+            merchant,
+            order,
+            attempt,
+            method,
+            amount,
+            beneath: State::Created,
+            clearance: Clearance::Unassessed,
+            challenge: None,
+            stepped_up: false,
+            ledger: Ledger::new(amount.currency),
+            operations: Vec::new(),
+            disputes: Vec::new(),
+            sequence: 1,
+            created: at,
+            changed: at,
+        }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &PaymentId {
+        &self.id
+    }
+
+    /// Whose order it pays.
+    pub fn merchant(&self) -> &MerchantId {
+        &self.merchant
+    }
+
+    /// Which order it pays.
+    pub fn order(&self) -> &OrderId {
+        &self.order
+    }
+
+    /// Which attempt at the order it is, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// How it is paid.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// How much is to be paid.
+    pub fn amount(&self) -> Money {
+        self.amount
+    }
+
+    /// Where it is.
+    pub fn state(&self) -> State {
+        match self.open() {
+            Some(Requested { phase: Phase::Unknown, .. }) => State::Unknown,
+            _ => self.beneath,
+        }
+    }
+
+    /// Its last challenge, which is open while the payment is [`State::Challenged`].
+    pub fn challenge(&self) -> Option<&Challenge> {
+        self.challenge.as_ref()
+    }
+
+    /// Whose its money is.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What the institution was asked for, in order.
+    pub fn operations(&self) -> &[Requested] {
+        &self.operations
+    }
+
+    /// Its disputes, in order.
+    pub fn disputes(&self) -> &[Dispute] {
+        &self.disputes
+    }
+
+    /// How often it has changed.
+    pub fn sequence(&self) -> u32 {
+        self.sequence
+    }
+
+    /// When it was asked for.
+    pub fn created_at(&self) -> Timestamp {
+        self.created
+    }
+
+    /// When it changed last.
+    pub fn changed_at(&self) -> Timestamp {
+        self.changed
+    }
+
+    /// What the institution has not answered yet.
+    pub fn open(&self) -> Option<&Requested> {
+        self.operations.last().filter(|last| !last.phase.is_final())
+    }
+
+    /// The request as it is, or was, sent to the institution.
+    pub(super) fn call(&self, requested: &Requested) -> Call {
+        Call {
+            key: requested.key,
+            payment: self.id.clone(),
+            method: self.method,
+            operation: requested.operation.clone(),
+            amount: self.amount_of(&requested.operation),
+        }
+    }
+
+    pub(super) fn amount_of(&self, operation: &Operation) -> Money {
+        match operation {
+            Operation::Authorize | Operation::Void => self.amount,
+            Operation::Capture { amount } | Operation::Refund { amount, .. } => *amount,
+        }
+    }
+
+    /// Takes a change, or says why not and stays as it is.
+    pub(super) fn apply(
+        &mut self,
+        at: Timestamp,
+        change: &Change,
+        secret: &CallSecret,
+    ) -> Result<Taken, Error> {
+        let before = (self.state(), self.open().is_some());
+        let mut taken = self.take(at, change, secret)?;
+        debug_assert!(self.ledger.is_balanced());
+        if taken.changed {
+            self.sequence = self.sequence.saturating_add(1);
+            self.changed = at;
+            let ended = before.1 && self.open().is_none();
+            if ended || self.state() != before.0 {
+                taken.effects.push(Effect::Notify(Notice {
+                    merchant: self.merchant.clone(),
+                    payment: self.id.clone(),
+                    sequence: self.sequence,
+                    state: self.state(),
+                }));
+            }
+        }
+        Ok(taken)
+    }
+}
+
+/// What came of a change.
+pub(super) struct Taken {
+    /// Whether anything is different now, and so has to be recorded.
+    pub changed: bool,
+    pub effects: Vec<Effect>,
+}
+
+impl Taken {
+    /// It is known already.
+    pub const NOTHING: Taken = Taken { changed: false, effects: Vec::new() };
+
+    pub fn with(effects: impl IntoIterator<Item = Effect>) -> Taken {
+        Taken { changed: true, effects: effects.into_iter().collect() }
+    }
+}

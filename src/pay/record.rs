@@ -1,0 +1,321 @@
+//! What is written of an event: its kind, a version, and bytes as the journal writes them.
+
+use super::effect::CallKey;
+use super::event::{Answer, Change, Event, Operation};
+use super::id::{DisputeId, MerchantId, OperatorId, OrderId, PaymentId, RefundId};
+use super::requests::RequestKey;
+use super::state::{ChallengeResult, DeclineGroup, DisputeKind, Method, ReviewResult};
+use crate::decision::Outcome;
+use crate::journal::wire::{Cursor, Malformed, put_bytes, put_signed, put_varint};
+use crate::money::{Currency, Money};
+use crate::time::Timestamp;
+
+/// The version of every kind that this program writes, and the only one it reads so far.
+const VERSION: u8 = 1;
+
+/// The journal keeps the numbers from 32 on for payments that move money.
+mod kind {
+    pub const ORDER_CREATED: u8 = 32;
+    pub const PAYMENT_REQUESTED: u8 = 33;
+    pub const CHANGED: u8 = 34;
+    pub const REQUEST_BEGUN: u8 = 35;
+    pub const REQUEST_ANSWERED: u8 = 36;
+    pub const REQUEST_DROPPED: u8 = 37;
+}
+
+/// One event in the bytes of a record of the journal.
+///
+/// ```
+/// use tollgate::{Timestamp, pay::{Event, MerchantId, Record, RequestKey}};
+/// let request = RequestKey::new(&MerchantId::parse("m1")?, "capture", "key-1")?;
+/// let record = Record::encode(Timestamp::default(), &Event::RequestDropped { request });
+/// assert_eq!((record.kind, record.version, record.payload.len()), (37, 1, 33));
+/// assert_eq!(record.read().unwrap().1, Event::RequestDropped { request });
+/// # Ok::<(), tollgate::pay::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What it is about: 32 to 37.
+    pub kind: u8,
+    /// In which form.
+    pub version: u8,
+    /// The rest: at most 64 KiB.
+    pub payload: Vec<u8>,
+}
+
+impl Record {
+    /// Writes an event.
+    pub fn encode(at: Timestamp, event: &Event) -> Record {
+        let mut payload = Vec::with_capacity(64);
+        let out = &mut payload;
+        put_signed(out, at.micros());
+        let kind = match event {
+            Event::OrderCreated { merchant, order, amount } => {
+                put_text(out, merchant.as_str());
+                put_text(out, order.as_str());
+                put_money(out, *amount);
+                kind::ORDER_CREATED
+            }
+            Event::PaymentRequested { merchant, order, attempt, payment, method, amount } => {
+                put_text(out, merchant.as_str());
+                put_text(out, order.as_str());
+                put_varint(out, u64::from(*attempt));
+                put_text(out, payment.as_str());
+                put_one_of(out, Method::ALL, *method);
+                put_money(out, *amount);
+                kind::PAYMENT_REQUESTED
+            }
+            Event::Changed { merchant, payment, change } => {
+                put_text(out, merchant.as_str());
+                put_text(out, payment.as_str());
+                put_change(out, change);
+                kind::CHANGED
+            }
+            Event::RequestBegun { request, body } => {
+                out.extend_from_slice(&request.0);
+                out.extend_from_slice(body);
+                kind::REQUEST_BEGUN
+            }
+            Event::RequestAnswered { request, answer } => {
+                out.extend_from_slice(&request.0);
+                out.extend_from_slice(answer);
+                kind::REQUEST_ANSWERED
+            }
+            Event::RequestDropped { request } => {
+                out.extend_from_slice(&request.0);
+                kind::REQUEST_DROPPED
+            }
+        };
+        Record { kind, version: VERSION, payload }
+    }
+
+    /// Reads the event and when it happened.
+    ///
+    /// # Errors
+    /// A sentence's end: that it is malformed, or of a kind or version that this program does not know.
+    pub fn read(&self) -> Result<(Timestamp, Event), String> {
+        self.decode().map_err(|Malformed(why)| why)
+    }
+
+    fn decode(&self) -> Result<(Timestamp, Event), Malformed> {
+        if !(kind::ORDER_CREATED..=kind::REQUEST_DROPPED).contains(&self.kind) || self.version != VERSION {
+            return Err(Malformed::new(format!(
+                "it is of kind {} version {}, which this program does not know; a later release wrote it",
+                self.kind, self.version
+            )));
+        }
+        let mut cursor = Cursor(&self.payload);
+        let c = &mut cursor;
+        let at = Timestamp::from_micros(c.signed()?);
+        let at = at.ok_or_else(|| Malformed::new("a time is out of range"))?;
+        let event = match self.kind {
+            kind::ORDER_CREATED => Event::OrderCreated {
+                merchant: id(c, MerchantId::parse)?,
+                order: id(c, OrderId::parse)?,
+                amount: money(c)?,
+            },
+            kind::PAYMENT_REQUESTED => Event::PaymentRequested {
+                merchant: id(c, MerchantId::parse)?,
+                order: id(c, OrderId::parse)?,
+                attempt: c.number()?,
+                payment: id(c, PaymentId::parse)?,
+                method: one_of(c, Method::ALL)?,
+                amount: money(c)?,
+            },
+            kind::CHANGED => Event::Changed {
+                merchant: id(c, MerchantId::parse)?,
+                payment: id(c, PaymentId::parse)?,
+                change: change(c)?,
+            },
+            kind::REQUEST_BEGUN => Event::RequestBegun { request: RequestKey(c.array()?), body: c.array()? },
+            kind::REQUEST_ANSWERED => {
+                let request = RequestKey(c.array()?);
+                let answer = c.take(c.0.len())?.into();
+                Event::RequestAnswered { request, answer }
+            }
+            _ => Event::RequestDropped { request: RequestKey(c.array()?) },
+        };
+        cursor.end().map(|()| (at, event))
+    }
+}
+
+mod tag {
+    pub const ASSESSED: u8 = 0;
+    pub const CHALLENGE_ENDED: u8 = 1;
+    pub const REVIEW_ENDED: u8 = 2;
+    pub const INTENDED: u8 = 3;
+    pub const ANSWERED: u8 = 4;
+    pub const RESOLVED: u8 = 5;
+    pub const DISPUTE_OPENED: u8 = 6;
+    pub const DISPUTE_WON: u8 = 7;
+    pub const DISPUTE_LOST: u8 = 8;
+    pub const CODE_SENT: u8 = 9;
+    pub const CODE_TRIED: u8 = 10;
+
+    pub const AUTHORIZE: u8 = 0;
+    pub const CAPTURE: u8 = 1;
+    pub const VOID: u8 = 2;
+    pub const REFUND: u8 = 3;
+
+    pub const APPROVED: u8 = 0;
+    pub const DECLINED: u8 = 1;
+    pub const UNKNOWN: u8 = 2;
+    pub const ABSENT: u8 = 3;
+}
+
+fn put_change(out: &mut Vec<u8>, change: &Change) {
+    match change {
+        Change::Assessed(outcome) => {
+            out.push(tag::ASSESSED);
+            put_one_of(out, &Outcome::ALL, *outcome);
+        }
+        Change::CodeSent => out.push(tag::CODE_SENT),
+        Change::CodeTried => out.push(tag::CODE_TRIED),
+        Change::ChallengeEnded(result) => {
+            out.push(tag::CHALLENGE_ENDED);
+            put_one_of(out, ChallengeResult::ALL, *result);
+        }
+        Change::ReviewEnded(result) => {
+            out.push(tag::REVIEW_ENDED);
+            put_one_of(out, ReviewResult::ALL, *result);
+        }
+        Change::Intended(operation) => {
+            out.push(tag::INTENDED);
+            put_operation(out, operation);
+        }
+        Change::Answered { key, answer } => {
+            out.push(tag::ANSWERED);
+            out.extend_from_slice(&key.0);
+            put_answer(out, *answer);
+        }
+        Change::Resolved { key, took_effect, operator } => {
+            out.push(tag::RESOLVED);
+            out.extend_from_slice(&key.0);
+            out.push(u8::from(*took_effect));
+            put_text(out, operator.as_str());
+        }
+        Change::DisputeOpened { dispute, amount, kind } => {
+            out.push(tag::DISPUTE_OPENED);
+            put_text(out, dispute.as_str());
+            put_money(out, *amount);
+            put_one_of(out, DisputeKind::ALL, *kind);
+        }
+        Change::DisputeWon { dispute } => {
+            out.push(tag::DISPUTE_WON);
+            put_text(out, dispute.as_str());
+        }
+        Change::DisputeLost { dispute } => {
+            out.push(tag::DISPUTE_LOST);
+            put_text(out, dispute.as_str());
+        }
+    }
+}
+
+fn change(c: &mut Cursor<'_>) -> Result<Change, Malformed> {
+    Ok(match c.byte()? {
+        tag::ASSESSED => Change::Assessed(one_of(c, &Outcome::ALL)?),
+        tag::CHALLENGE_ENDED => Change::ChallengeEnded(one_of(c, ChallengeResult::ALL)?),
+        tag::REVIEW_ENDED => Change::ReviewEnded(one_of(c, ReviewResult::ALL)?),
+        tag::INTENDED => Change::Intended(operation(c)?),
+        tag::ANSWERED => Change::Answered { key: CallKey(c.array()?), answer: answer(c)? },
+        tag::RESOLVED => Change::Resolved {
+            key: CallKey(c.array()?),
+            took_effect: one_of(c, &[false, true])?,
+            operator: id(c, OperatorId::parse)?,
+        },
+        tag::DISPUTE_OPENED => Change::DisputeOpened {
+            dispute: id(c, DisputeId::parse)?,
+            amount: money(c)?,
+            kind: one_of(c, DisputeKind::ALL)?,
+        },
+        tag::DISPUTE_WON => Change::DisputeWon { dispute: id(c, DisputeId::parse)? },
+        tag::DISPUTE_LOST => Change::DisputeLost { dispute: id(c, DisputeId::parse)? },
+        tag::CODE_SENT => Change::CodeSent,
+        tag::CODE_TRIED => Change::CodeTried,
+        _ => return Err(Malformed::new("its change is unknown")),
+    })
+}
+
+fn put_operation(out: &mut Vec<u8>, operation: &Operation) {
+    match operation {
+        Operation::Authorize => out.push(tag::AUTHORIZE),
+        Operation::Capture { amount } => {
+            out.push(tag::CAPTURE);
+            put_money(out, *amount);
+        }
+        Operation::Void => out.push(tag::VOID),
+        Operation::Refund { refund, amount } => {
+            out.push(tag::REFUND);
+            put_text(out, refund.as_str());
+            put_money(out, *amount);
+        }
+    }
+}
+
+fn operation(c: &mut Cursor<'_>) -> Result<Operation, Malformed> {
+    Ok(match c.byte()? {
+        tag::AUTHORIZE => Operation::Authorize,
+        tag::CAPTURE => Operation::Capture { amount: money(c)? },
+        tag::VOID => Operation::Void,
+        tag::REFUND => Operation::Refund { refund: id(c, RefundId::parse)?, amount: money(c)? },
+        _ => return Err(Malformed::new("its operation is unknown")),
+    })
+}
+
+fn put_answer(out: &mut Vec<u8>, answer: Answer) {
+    match answer {
+        Answer::Approved { amount } => {
+            out.push(tag::APPROVED);
+            put_money(out, amount);
+        }
+        Answer::Declined(group) => {
+            out.push(tag::DECLINED);
+            put_one_of(out, DeclineGroup::ALL, group);
+        }
+        Answer::Unknown => out.push(tag::UNKNOWN),
+        Answer::Absent => out.push(tag::ABSENT),
+    }
+}
+
+fn answer(c: &mut Cursor<'_>) -> Result<Answer, Malformed> {
+    Ok(match c.byte()? {
+        tag::APPROVED => Answer::Approved { amount: money(c)? },
+        tag::DECLINED => Answer::Declined(one_of(c, DeclineGroup::ALL)?),
+        tag::UNKNOWN => Answer::Unknown,
+        tag::ABSENT => Answer::Absent,
+        _ => return Err(Malformed::new("its answer is unknown")),
+    })
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_bytes(out, text.as_bytes());
+}
+
+fn id<T>(
+    c: &mut Cursor<'_>,
+    parse: impl FnOnce(&str) -> Result<T, super::error::Error>,
+) -> Result<T, Malformed> {
+    parse(c.text()?).map_err(|e| Malformed::new(e.to_string()))
+}
+
+fn put_money(out: &mut Vec<u8>, money: Money) {
+    put_signed(out, money.minor);
+    out.extend_from_slice(money.currency.code().as_bytes());
+}
+
+fn money(c: &mut Cursor<'_>) -> Result<Money, Malformed> {
+    let minor = c.signed()?;
+    let code: [u8; 3] = c.array()?;
+    let currency = std::str::from_utf8(&code).ok().and_then(Currency::parse);
+    let currency = currency.filter(|c| c.code().as_bytes() == code); // as it is written: in capitals
+    let currency = currency.ok_or_else(|| Malformed::new("a currency is unknown"))?;
+    Ok(Money { minor, currency })
+}
+
+fn put_one_of<T: PartialEq>(out: &mut Vec<u8>, all: &[T], one: T) {
+    out.push(all.iter().position(|other| *other == one).unwrap_or_default() as u8);
+}
+
+fn one_of<T: Copy>(c: &mut Cursor<'_>, all: &[T]) -> Result<T, Malformed> {
+    all.get(usize::from(c.byte()?)).copied().ok_or_else(|| Malformed::new("a choice is unknown"))
+}
