@@ -8,7 +8,6 @@ mod columns;
 mod countries;
 mod error;
 mod eval;
-mod functions;
 pub(crate) mod ir;
 mod lex;
 mod nets;
@@ -16,7 +15,6 @@ mod parse;
 mod radar;
 mod scope;
 mod text;
-mod velocity;
 
 use std::fmt;
 

@@ -2,12 +2,15 @@
 
 use std::ops::Range;
 
-use super::Test;
-use super::ast::{Arg, Arith, Expr, Kind as Ast};
-use super::check::{Checker, Typed, Unit, kind_name};
-use super::error::ExprError;
-use super::functions::form;
-use super::ir::Num;
+use super::Checker;
+use super::call::form;
+use super::typed::{Typed, kind_name};
+use super::units::Unit;
+use crate::error::nearest;
+use crate::expr::Test;
+use crate::expr::ast::{Arg, Arith, Expr, Kind as Ast};
+use crate::expr::error::ExprError;
+use crate::expr::ir::{Ip, Node, Num, Text};
 use crate::schema::{FieldId, Kind, Schema, field};
 use crate::time::Span;
 use crate::velocity::{Aggregate, ENTITY_FIELDS_MAX, Entity, FILTERS_MAX, Function, Status, WINDOW_MAX};
@@ -179,9 +182,9 @@ impl Checker<'_> {
         self.in_items = in_items;
         match typed {
             Typed::Number(Num::Field(id) | Num::Money(id) | Num::Time(id), _)
-            | Typed::Text(super::ir::Text::Field(id), _)
-            | Typed::Ip(super::ir::Ip { field: id, kept: None })
-            | Typed::Test(super::ir::Node::Field(id)) => Some(id),
+            | Typed::Text(Text::Field(id), _)
+            | Typed::Ip(Ip { field: id, kept: None })
+            | Typed::Test(Node::Field(id)) => Some(id),
             Typed::Wrong => None,
             _ => {
                 self.complain(ExprError::new(e.span.clone(), otherwise).label("a field's name stands here"));
@@ -323,7 +326,7 @@ impl Checker<'_> {
         if let Ast::Number(_) = e.kind {
             return error.label("a window has a unit: 500ms 90s 10m 1h 7d 2w");
         }
-        match crate::error::nearest(&said, words.iter().copied()) {
+        match nearest(&said, words.iter().copied()) {
             Some(near) => error.label(format!("did you mean `{near}`?")),
             None => error
                 .label("a window, a status, `including`, `delay 7d` or `where ...`")

@@ -5,134 +5,21 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::ast::{Arg, Arith, Expr, Kind as Ast};
-use super::check::{Checker, Typed, Unit, binary};
-use super::countries::country;
-use super::error::ExprError;
-use super::ir::{Ip, Node, Num, Operand, Shared, Text};
-use super::velocity;
+use super::Checker;
+use super::call::form;
+use super::typed::Typed;
+use super::units::{Unit, binary};
 use crate::error::nearest;
+use crate::expr::ast::{Arith, Expr, Kind as Ast};
+use crate::expr::countries::country;
+use crate::expr::error::ExprError;
+use crate::expr::ir::{Ip, Node, Num, Operand, Shared, Text};
 use crate::money::Currency;
-use crate::schema::{Kind, TEXT_BYTES_MAX, field};
+use crate::schema::{Kind, field};
 use crate::token::redact;
 
-/// Every function and its form, as messages and completions show it.
-pub(super) const FORMS: [(&str, &str); 27] = [
-    ("is_missing", "is_missing(field)"),
-    ("coalesce", "coalesce(value, other, ...)"),
-    ("lower", "lower(text)"),
-    ("domain", "domain(email)"),
-    ("bin", "bin(card)"),
-    ("prefix", "prefix(text, 4)"),
-    ("cidr", "cidr(ip, 24)"),
-    ("hour", "hour(at, \"Asia/Shanghai\")"),
-    ("weekday", "weekday(at, \"Asia/Shanghai\")"),
-    ("age_hours", "age_hours(account_created)"),
-    ("distance_km", "distance_km(lat, lon, lat, lon)"),
-    ("amount_in", "amount_in(\"USD\")"),
-    ("min", "min(a, b) or min(amount, card, 1h)"),
-    ("max", "max(a, b) or max(amount, card, 1h)"),
-    ("abs", "abs(number)"),
-    ("any", "any(items, condition)"),
-    ("sum", "sum(amount, card, 1h) or sum(items, number)"),
-    ("count", "count(card, 10m)"),
-    ("avg", "avg(amount, card, 1h)"),
-    ("stddev", "stddev(amount, card, 7d)"),
-    ("distinct", "distinct(merchant, card, 1h)"),
-    ("first_seen", "first_seen(card)"),
-    ("since", "since(card, 1d)"),
-    ("ratio", "ratio(card, 7d, declined)"),
-    // Words that are only understood inside the others.
-    ("including", "count(card, 1h, including)"),
-    ("where", "count(card, 1h, where amount > 100)"),
-    ("delay", "count(card, 7d, delay 7d)"),
-];
-
-pub(super) fn is_function(name: &str) -> bool {
-    FORMS.iter().any(|(known, _)| *known == name)
-}
-
-pub(super) fn form(name: &str) -> String {
-    FORMS
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map_or(String::new(), |(_, form)| format!("write `{form}`"))
-}
-
 impl Checker<'_> {
-    pub(super) fn call(&mut self, name: &str, at: &Range<usize>, args: &[Arg], span: &Range<usize>) -> Typed {
-        let velocity = match name {
-            "count" | "avg" | "stddev" | "distinct" | "first_seen" | "since" | "ratio" => true,
-            "sum" => !matches!(args.first(), Some(Arg::Expr(e)) if is_items(e)),
-            "min" | "max" => velocity::is_meant(&self.scope.schema, args),
-            _ => false,
-        };
-        if velocity {
-            return self.velocity(name, at, args, span);
-        }
-        if !is_function(name) || ["including", "where", "delay"].contains(&name) {
-            let error = ExprError::new(at.clone(), format!("there is no function `{name}`"));
-            let known = FORMS.iter().map(|(name, _)| *name);
-            return self.complain(match nearest(name, known) {
-                Some(near) => error.label(format!("did you mean `{near}`?")),
-                None => error.label("not a function").help(format!("there are {}", names().join(" "))),
-            });
-        }
-        let mut plain = Vec::with_capacity(args.len());
-        for arg in args {
-            match arg {
-                Arg::Expr(e) => plain.push(e),
-                Arg::Where(_) | Arg::Delay(..) => {
-                    return self.complain(
-                        ExprError::new(
-                            arg.span(),
-                            format!("`{name}` counts nothing, so it takes no options"),
-                        )
-                        .label(form(name)),
-                    );
-                }
-            }
-        }
-        let arity = match name {
-            "is_missing" | "lower" | "domain" | "bin" | "age_hours" | "amount_in" | "abs" => 1..=1,
-            "hour" | "weekday" => 0..=2,
-            "cidr" => 2..=3,
-            "prefix" | "any" | "sum" => 2..=2,
-            "distance_km" => 4..=4,
-            _ => 2..=usize::MAX,
-        };
-        if !arity.contains(&plain.len()) {
-            return self.complain(
-                ExprError::new(span.clone(), format!("`{name}` doesn't take {} arguments", plain.len()))
-                    .label(form(name)),
-            );
-        }
-        match (name, plain.as_slice()) {
-            ("is_missing", [e]) => self.is_missing(e),
-            ("coalesce", all) => self.coalesce(all, span),
-            ("lower", [e]) => self.of_text(name, e, |text| (Text::Lower(Box::new(text)), Kind::Text)),
-            ("domain", [e]) => self.of_text(name, e, |text| (Text::Domain(Box::new(text)), Kind::Text)),
-            ("bin", [e]) => self.bin(e),
-            ("prefix", [e, n]) => self.prefix(e, n),
-            ("cidr", [e, bits @ ..]) => self.cidr(e, bits),
-            ("hour" | "weekday", rest) => self.clock(name, rest),
-            ("age_hours", [e]) => self.age_hours(e),
-            ("distance_km", four) => self.distance(four),
-            ("amount_in", [e]) => self.amount_in(e),
-            ("min" | "max", all) => self.extreme(name, all, span),
-            ("abs", [e]) => match self.number(e) {
-                Some((_, Unit::Time)) => {
-                    self.complain(ExprError::new(e.span.clone(), "a timestamp has no size"))
-                }
-                Some((num, unit)) => Typed::Number(Num::Abs(Box::new(num)), unit),
-                None => Typed::Wrong,
-            },
-            ("any" | "sum", [items, inner]) => self.of_items(name, items, inner),
-            _ => Typed::Wrong,
-        }
-    }
-
-    fn is_missing(&mut self, e: &Expr) -> Typed {
+    pub(super) fn is_missing(&mut self, e: &Expr) -> Typed {
         let operand = match self.value(e) {
             Typed::Wrong => return Typed::Wrong,
             Typed::Items => Operand::Items,
@@ -161,7 +48,7 @@ impl Checker<'_> {
         Typed::Test(Node::Missing(operand))
     }
 
-    fn coalesce(&mut self, all: &[&Expr], span: &Range<usize>) -> Typed {
+    pub(super) fn coalesce(&mut self, all: &[&Expr], span: &Range<usize>) -> Typed {
         let typed: Vec<Typed> = all.iter().map(|e| self.value(e)).collect();
         let leader = typed.iter().find(|t| !matches!(t, Typed::Literal { .. } | Typed::Wrong)).cloned();
         let (mut nums, mut nodes, mut texts) = (Vec::new(), Vec::new(), Vec::new());
@@ -214,83 +101,7 @@ impl Checker<'_> {
         }
     }
 
-    fn of_text(&mut self, name: &str, e: &Expr, make: fn(Text) -> (Text, Kind)) -> Typed {
-        match self.value(e) {
-            Typed::Text(text, Kind::Text | Kind::Token) => {
-                let (text, kind) = make(text);
-                Typed::Text(text, kind)
-            }
-            Typed::Wrong => Typed::Wrong,
-            other => {
-                let what = other.what();
-                self.complain(
-                    ExprError::new(e.span.clone(), format!("`{name}` takes a text"))
-                        .label(format!("this is {what}")),
-                )
-            }
-        }
-    }
-
-    fn bin(&mut self, e: &Expr) -> Typed {
-        match self.value(e) {
-            Typed::Text(Text::Field(field::CARD | field::BIN), _) => {
-                Typed::Text(Text::Field(field::BIN), Kind::Text)
-            }
-            Typed::Wrong => Typed::Wrong,
-            _ => self.complain(
-                ExprError::new(e.span.clone(), "only `card` has a BIN, kept beside its token")
-                    .label("write `bin(card)`"),
-            ),
-        }
-    }
-
-    fn prefix(&mut self, e: &Expr, n: &Expr) -> Typed {
-        let typed = self.value(e);
-        let Some(length) = self.whole(n, 1, TEXT_BYTES_MAX) else { return Typed::Wrong };
-        match typed {
-            Typed::Text(text, kind @ (Kind::Text | Kind::Token)) => {
-                Typed::Text(Text::Prefix(Box::new(text), length), kind)
-            }
-            Typed::Wrong => Typed::Wrong,
-            other => self.complain(
-                ExprError::new(e.span.clone(), "`prefix` takes a text")
-                    .label(format!("this is {}", other.what())),
-            ),
-        }
-    }
-
-    /// A literal whole number.
-    fn whole(&mut self, e: &Expr, least: usize, most: usize) -> Option<usize> {
-        match e.kind {
-            Ast::Number(n) if n.fract() == 0.0 && n >= least as f64 && n <= most as f64 => Some(n as usize),
-            _ => {
-                self.complain(
-                    ExprError::new(e.span.clone(), "a literal whole number stands here")
-                        .label(format!("from {least} to {most}")),
-                );
-                None
-            }
-        }
-    }
-
-    fn cidr(&mut self, e: &Expr, bits: &[&Expr]) -> Typed {
-        let typed = self.value(e);
-        let v4 = bits.first().and_then(|e| self.whole(e, 0, 32));
-        let v6 = bits.get(1).map(|e| self.whole(e, 0, 128));
-        let (Some(v4), false) = (v4, v6 == Some(None)) else { return Typed::Wrong };
-        match typed {
-            Typed::Ip(ip) => {
-                Typed::Ip(Ip { kept: Some((v4 as u8, v6.flatten().map(|bits| bits as u8))), ..ip })
-            }
-            Typed::Wrong => Typed::Wrong,
-            other => self.complain(
-                ExprError::new(e.span.clone(), "`cidr` takes an address")
-                    .label(format!("this is {}", other.what())),
-            ),
-        }
-    }
-
-    fn clock(&mut self, name: &str, args: &[&Expr]) -> Typed {
+    pub(super) fn clock(&mut self, name: &str, args: &[&Expr]) -> Typed {
         let (time, zone) = match args {
             [] => (None, None),
             [one] if matches!(one.kind, Ast::Text { .. }) => (None, Some(one)),
@@ -335,7 +146,7 @@ impl Checker<'_> {
         Typed::Number(num, Unit::Plain)
     }
 
-    fn age_hours(&mut self, e: &Expr) -> Typed {
+    pub(super) fn age_hours(&mut self, e: &Expr) -> Typed {
         match self.number(e) {
             Some((num, Unit::Time)) => {
                 let age = binary(Arith::Sub, Num::Time(field::AT), num);
@@ -348,7 +159,7 @@ impl Checker<'_> {
         }
     }
 
-    fn distance(&mut self, four: &[&Expr]) -> Typed {
+    pub(super) fn distance(&mut self, four: &[&Expr]) -> Typed {
         let nums: Vec<Option<(Num, Unit)>> = four.iter().map(|e| self.number(e)).collect();
         let mut good = true;
         for (e, num) in four.iter().zip(&nums) {
@@ -367,7 +178,7 @@ impl Checker<'_> {
         }
     }
 
-    fn amount_in(&mut self, e: &Expr) -> Typed {
+    pub(super) fn amount_in(&mut self, e: &Expr) -> Typed {
         let currency = match &e.kind {
             Ast::Text { text, .. } => Currency::parse(text),
             _ => None,
@@ -391,7 +202,7 @@ impl Checker<'_> {
         }
     }
 
-    fn extreme(&mut self, name: &str, all: &[&Expr], span: &Range<usize>) -> Typed {
+    pub(super) fn extreme(&mut self, name: &str, all: &[&Expr], span: &Range<usize>) -> Typed {
         let nums: Vec<Option<(Num, Unit)>> = all.iter().map(|e| self.number(e)).collect();
         let Some(nums) = nums.into_iter().collect::<Option<Vec<_>>>() else { return Typed::Wrong };
         let mut unit = nums.first().map_or(Unit::Plain, |n| n.1);
@@ -405,7 +216,7 @@ impl Checker<'_> {
         Typed::Number(if name == "min" { Num::Min(nums) } else { Num::Max(nums) }, unit)
     }
 
-    fn of_items(&mut self, name: &str, items: &Expr, inner: &Expr) -> Typed {
+    pub(super) fn of_items(&mut self, name: &str, items: &Expr, inner: &Expr) -> Typed {
         if !is_items(items) {
             return self.complain(
                 ExprError::new(items.span.clone(), format!("`{name}` goes through `items`"))
@@ -438,10 +249,6 @@ impl Checker<'_> {
     }
 }
 
-fn is_items(e: &Expr) -> bool {
+pub(super) fn is_items(e: &Expr) -> bool {
     matches!(&e.kind, Ast::Name(name) if name == "items")
-}
-
-fn names() -> Vec<&'static str> {
-    FORMS.iter().map(|(name, _)| *name).filter(|n| !["including", "where", "delay"].contains(n)).collect()
 }
