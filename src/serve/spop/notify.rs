@@ -230,6 +230,7 @@ mod tests {
             degraded: None,
             id: Some("p1".into()),
             reasons: Some("R".repeat(reasons)),
+            record: None,
         };
         let written = |reasons| {
             let mut out = Vec::new();
