@@ -129,15 +129,16 @@ impl Requests {
     }
 
     fn make_room(&mut self, at: Timestamp) -> Result<(), Error> {
-        while let Some(oldest) = self.order.first_key_value().map(|(_, request)| *request) {
+        while let Some((&number, &oldest)) = self.order.first_key_value() {
             let kept = self.kept.get(&oldest);
-            let outdated = kept.is_none_or(|k| at.since(k.begun) >= REQUESTS_KEPT);
-            if !outdated && self.order.len() < self.max {
+            let is_outdated = kept.is_none_or(|k| at.since(k.begun) >= REQUESTS_KEPT);
+            if !is_outdated && self.order.len() < self.max {
                 break;
             }
-            if !outdated && kept.is_some_and(|k| k.answer.is_none()) {
+            if !is_outdated && kept.is_some_and(|k| k.answer.is_none()) {
                 return Err(Error::Full("requests"));
             }
+            self.order.remove(&number);
             self.forget(&oldest);
         }
         Ok(())
