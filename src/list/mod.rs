@@ -3,174 +3,44 @@
 //! A list's meaning (block, allow, watch) is its rules' business; the list only knows its items.
 //! Whether an item still counts is judged by the payment's own time, so yesterday's decision can be
 //! made again tomorrow.
+//!
+//! | file | question |
+//! |---|---|
+//! | `kind.rs` | what may be on a list, and why is a value refused? |
+//! | `item.rs` | what is known of an item? |
+//! | `blocks.rs` | how are networks kept and looked up? |
+//! | `prefixes.rs` | how are first digits of cards kept and looked up? |
+//! | `lists.rs` | which lists are there? |
+//! | `file.rs` | what do the files of a folder say? |
+//! | `edits.rs` | what was changed since the folder was read? |
 
 mod blocks;
 mod edits;
 mod file;
+mod item;
+mod kind;
+mod lists;
 mod prefixes;
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
-use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry as Place;
 use foldhash::fast::FixedState;
-use serde::Deserialize;
 
-use crate::error::{Diagnostic, nearest};
 use crate::schema::{Country, Schema, symbol};
 use crate::time::Timestamp;
 use crate::token::contains_pan;
 use blocks::{Block, Blocks};
-pub(crate) use edits::Edits;
-pub use edits::ListEdit;
+use item::Entry;
 use prefixes::{Prefixes, Range};
 
-/// Most items of one list: about 150 MB at this size.
-///
-/// ```
-/// assert_eq!(tollgate::LIST_ITEMS_MAX, 1_000_000);
-/// ```
-pub const LIST_ITEMS_MAX: usize = 1_000_000;
-/// Most lists of one folder.
-///
-/// ```
-/// assert_eq!(tollgate::LISTS_MAX, 256);
-/// ```
-pub const LISTS_MAX: usize = 256;
-/// Most bytes of an item's value, its reason and its source, each.
-///
-/// ```
-/// use tollgate::{LIST_VALUE_BYTES_MAX, List, ListError, ListItem, ListKind, Schema};
-/// let list = List::new("l", ListKind::Text, &Schema::standard());
-/// let value = "x".repeat(LIST_VALUE_BYTES_MAX + 1);
-/// assert_eq!(list.insert(&value, ListItem::default()).unwrap_err(), ListError::TooLong);
-/// ```
-pub const LIST_VALUE_BYTES_MAX: usize = 256;
-
-/// What a list's values are, and so which fields may be looked up in it.
-///
-/// ```
-/// assert_eq!(tollgate::ListKind::Ip.to_string(), "ip");
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ListKind {
-    /// Text, compared without regard to ASCII case.
-    Text,
-    /// Opaque identifiers, compared exactly.
-    Token,
-    /// ISO 3166-1 alpha-2 codes.
-    Country,
-    /// IPv4 and IPv6 addresses and CIDR blocks.
-    Ip,
-    /// First digits of card numbers (`411111`) and ranges of them (`400000-400099`).
-    Bin,
-}
-
-impl fmt::Display for ListKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ListKind::Text => "text",
-            ListKind::Token => "token",
-            ListKind::Country => "country",
-            ListKind::Ip => "ip",
-            ListKind::Bin => "bin",
-        })
-    }
-}
-
-/// What is known of an item beside its value.
-///
-/// ```
-/// use tollgate::{ListItem, Timestamp};
-/// let item = ListItem { reason: "chargeback".into(), ..ListItem::default() };
-/// assert!(item.expires.is_none()); // for ever
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ListItem {
-    /// The instant from which it no longer counts; `None` for never.
-    pub expires: Option<Timestamp>,
-    /// Why it is listed.
-    pub reason: Arc<str>,
-    /// Who or what listed it.
-    pub source: Arc<str>,
-}
-
-/// Why a value can't be a list's item.
-///
-/// ```
-/// use tollgate::{ListError, ListKind};
-/// assert!(ListError::Kind(ListKind::Country).to_string().contains("write two letters"));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListError {
-    /// The text is no value of the list's kind.
-    Kind(ListKind),
-    /// Empty.
-    Empty,
-    /// Above [`LIST_VALUE_BYTES_MAX`].
-    TooLong,
-    /// Above [`LIST_ITEMS_MAX`] items.
-    Full,
-    /// A card number; lists hold tokens.
-    CardNumber,
-}
-
-impl fmt::Display for ListError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ListError::Kind(ListKind::Country) => f.write_str("not a country; write two letters, such as `CN`"),
-            ListError::Kind(ListKind::Ip) => f.write_str(
-                "not an address or block; write `192.0.2.7`, `192.0.2.0/24` or `2001:db8::/32`, with no bits set after the prefix",
-            ),
-            ListError::Kind(ListKind::Bin) => write!(
-                f,
-                "not the first digits of a card number; write 1 to {} digits, or two of equal length in ascending order, such as `400000-400099`",
-                prefixes::DIGITS_MAX
-            ),
-            ListError::Kind(kind) => write!(f, "not a {kind}"),
-            ListError::Empty => f.write_str("an item's value is empty"),
-            ListError::TooLong => write!(f, "longer than {LIST_VALUE_BYTES_MAX} bytes"),
-            ListError::Full => write!(f, "a list has at most {LIST_ITEMS_MAX} items; split it in two"),
-            ListError::CardNumber => f.write_str(
-                "an item holds a card number; lists hold tokens: write the `card` of one of its payments as tollgate prints it",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for ListError {}
-
-/// An item as it is kept: sixteen bytes for the hot path, which asks for nothing but the end.
-#[derive(Debug, Clone)]
-struct Entry {
-    /// Microseconds since the epoch; beyond every instant for items that don't expire.
-    end: i64,
-    known: Box<Known>,
-}
-
-/// What is only read for display, with the value as it was written.
-#[derive(Debug, Clone)]
-struct Known {
-    value: Box<str>,
-    item: ListItem,
-}
-
-impl Entry {
-    fn new(value: &str, item: ListItem) -> Entry {
-        let end = item.expires.map_or(i64::MAX, Timestamp::micros);
-        Entry { end, known: Box::new(Known { value: value.into(), item }) }
-    }
-
-    fn live(&self, at: Timestamp) -> bool {
-        at.micros() < self.end
-    }
-}
+pub(crate) use edits::Edits;
+pub use edits::ListEdit;
+pub use item::ListItem;
+pub use kind::{LIST_ITEMS_MAX, LIST_VALUE_BYTES_MAX, ListError, ListKind};
+pub use lists::{LISTS_MAX, Lists};
 
 /// A list: typed values with their reasons, looked up without allocation and edited concurrently.
 ///
@@ -440,88 +310,5 @@ fn canonical(ip: IpAddr) -> Ipv6Addr {
     match ip {
         IpAddr::V4(v4) => v4.to_ipv6_mapped(),
         IpAddr::V6(v6) => v6,
-    }
-}
-
-/// The lists of a folder, by name. Which lists there are is fixed; what is on them may change.
-///
-/// ```
-/// use tollgate::{List, ListItem, ListKind, Lists, Schema, Timestamp};
-/// let domains = List::new("disposable", ListKind::Text, &Schema::standard());
-/// domains.insert("Trash.example", ListItem::default()).unwrap();
-/// let lists = Lists::new([domains]);
-/// assert!(lists.get("disposable").unwrap().contains_text("trash.EXAMPLE", Timestamp::default()));
-/// assert!(lists.get("never").is_none());
-/// ```
-#[derive(Debug, Clone, Default)]
-pub struct Lists(BTreeMap<String, Arc<List>>);
-
-impl Lists {
-    /// No list.
-    pub fn empty() -> Lists {
-        Lists::default()
-    }
-
-    /// These lists; of two with one name the later.
-    pub fn new(lists: impl IntoIterator<Item = List>) -> Lists {
-        Lists(lists.into_iter().map(|list| (list.name.clone(), Arc::new(list))).collect())
-    }
-
-    /// Reads every `NAME.toml` of a folder and the item files they name; a folder that does not
-    /// exist has no lists.
-    ///
-    /// # Errors
-    /// Every mistake of the folder, each with its place.
-    pub fn load(dir: impl AsRef<Path>, schema: &Schema) -> Result<Lists, Vec<Diagnostic>> {
-        file::load(dir.as_ref(), schema).map(Lists::new)
-    }
-
-    /// Reads the lists among files whose texts are at hand (path and text): those in a folder
-    /// called `lists`.
-    pub(crate) fn read(files: &[(String, String)], schema: &Schema) -> Result<Lists, Vec<Diagnostic>> {
-        file::among(files, schema).map(Lists::new)
-    }
-
-    /// The list called `name`, without the `@`.
-    pub fn get(&self, name: &str) -> Option<Arc<List>> {
-        self.0.get(name).cloned()
-    }
-
-    /// All names, in ascending order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-
-    /// The list whose name is nearest to `name`, when one is near.
-    pub fn nearest(&self, name: &str) -> Option<&str> {
-        nearest(name, self.names())
-    }
-
-    /// Feeds all lists to a hash function; see [`List::write_digest`].
-    pub(crate) fn write_digest(&self, write: &mut impl FnMut(&[u8])) {
-        self.0.values().for_each(|list| list.write_digest(write));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn digest(seed: u64, items: &[(&str, &str)]) -> Vec<u8> {
-        let list = List::new("l", ListKind::Token, &Schema::standard().with_seed(seed));
-        for (value, reason) in items {
-            list.insert(value, ListItem { reason: (*reason).into(), ..ListItem::default() }).unwrap();
-        }
-        let mut bytes = Vec::new();
-        Lists::new([list]).write_digest(&mut |b| bytes.extend_from_slice(b));
-        bytes
-    }
-
-    #[test]
-    fn the_digest_depends_on_the_items_alone() {
-        let one = digest(1, &[("a", "x"), ("b", "y")]);
-        assert_eq!(one, digest(2, &[("b", "y"), ("a", "z"), ("a", "x")]));
-        assert_ne!(one, digest(1, &[("a", "x"), ("b", "z")]));
-        assert_ne!(digest(1, &[("ab", "c")]), digest(1, &[("a", "bc")]));
     }
 }
