@@ -3,7 +3,7 @@
 use crate::rules::Rule;
 use crate::schema::FieldId;
 
-/// What a bit of [`Decision::matched`] stands for.
+/// What a bit of [`Decision::matched`](crate::Decision::matched) stands for.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) id: String,

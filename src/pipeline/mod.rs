@@ -65,7 +65,7 @@ pub struct Pipeline {
     lists: Arc<Lists>,
     rates: Arc<Rates>,
     rules: Vec<Rule>,
-    /// What may stand in [`Decision::matched`]: the rules, then the user's own stages.
+    /// What may stand in [`Decision::matched`](crate::Decision::matched): the rules, then the user's own stages.
     entries: Vec<Entry>,
     stages: Vec<Box<dyn Stage>>,
     /// For each stage, the entry that stands for it; `u16::MAX` for built-in stages.
