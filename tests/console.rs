@@ -209,6 +209,8 @@ fn the_figures_are_those_of_the_metrics() {
     }
     let warming = sidecar.metric("tollgate_degraded_total{reason=\"warming\"}");
     assert_eq!(some["since_start"]["degraded"]["warming"].as_f64(), Some(warming));
+    let refused: Vec<&String> = some["since_start"]["refused"].as_object().unwrap().keys().collect();
+    assert_eq!(refused, ["full", "late", "share", "unrecorded"]);
     assert_eq!(some["pipeline"], sidecar.admin("GET", "/version", &[], "").json()["pipeline"]);
     assert_eq!((&some["reloads"]["unchanged"], &some["reload_stale"]), (&json!(0), &json!(false)));
     assert_eq!(sidecar.admin("PUT", "/v1/pipeline", &[], "").status, 200);

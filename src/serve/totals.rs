@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::admit::Refused;
 use super::app::App;
 use super::log::{self, Level};
 use super::metrics::BOUNDS;
@@ -22,7 +23,7 @@ pub(super) struct Totals {
     pub(super) at: Instant,
     pub(super) outcomes: [u64; 4],
     pub(super) degraded: [u64; Degraded::all_names().len()],
-    pub(super) refused: [u64; 3],
+    pub(super) refused: [u64; Refused::ALL.len()],
     pub(super) stages: [Times; 4],
     pub(super) rules: BTreeMap<String, u64>,
 }
@@ -69,7 +70,7 @@ impl Totals {
             at,
             outcomes: [0; 4],
             degraded: [0; Degraded::all_names().len()],
-            refused: [0; 3],
+            refused: [0; Refused::ALL.len()],
             stages: [Times::default(); 4],
             rules: BTreeMap::new(),
         }
