@@ -17,6 +17,7 @@ use super::idempotency;
 use super::keys::Key;
 use super::log;
 use super::problem::{Kind, Problem};
+use super::routes::Route;
 use super::score::{self, Scored, Source};
 use crate::codec::RowError;
 use crate::decision::Outcome;
@@ -85,6 +86,21 @@ pub(super) async fn ask(
             "send the payment as JSON or form (Envoy: with_request_body, Traefik: forwardBody, HAProxy: body=req.body), or as headers x-payment-amount, x-payment-currency, ...; `authz.pass_unreadable` lets the rest pass",
         )),
     }
+}
+
+/// Counts what a gateway is told: why it may not pass, the verdict in words, and the status of HTTP.
+pub(super) fn answered(
+    app: &App,
+    route: Route,
+    asked: Result<Verdict, Problem>,
+) -> (Option<Problem>, Option<Told>, u16) {
+    let (refusal, told) = match asked {
+        Ok(verdict) => (verdict.refusal(&app.config.authz), Some(verdict.told())),
+        Err(problem) => (Some(problem), None),
+    };
+    let status = refusal.as_ref().map_or(200, |problem| problem.status().as_u16());
+    app.metrics.answered(route, status);
+    (refusal, told, status)
 }
 
 impl Verdict {

@@ -20,21 +20,25 @@ pub(super) fn live() -> Response<Reply> {
 /// Whether payments are taken.
 ///
 /// # Errors
-/// While it is stopping, or the journal's disk has failed or is about to be full.
+/// When they are not.
 pub(super) fn ready(app: &App) -> Result<Response<Reply>, Problem> {
-    let not = |detail: String| Err(Problem::new(Kind::NotReady, detail));
+    match unready(app) {
+        None => Ok(text("text/plain; charset=utf-8", &b"ready\n"[..])),
+        Some(why) => Err(Problem::new(Kind::NotReady, why)),
+    }
+}
+
+/// Why no payments are taken: it is stopping, or the journal's disk has failed or is about to be full.
+pub(super) fn unready(app: &App) -> Option<String> {
     if app.draining() {
-        return not("what is in flight is finished, nothing new is taken".to_owned());
+        return Some("what is in flight is finished, nothing new is taken".to_owned());
     }
-    if let Some(journal) = app.keeper.journal() {
-        if let Some(said) = journal.failure() {
-            return not(format!("the journal's disk has failed, start anew once it is mended: {said}"));
-        }
-        if let Some(said) = journal.storage_failure() {
-            return not(format!("the journal's disk has no room for its next file: {said}"));
-        }
+    let journal = app.keeper.journal()?;
+    if let Some(said) = journal.failure() {
+        return Some(format!("the journal's disk has failed, start anew once it is mended: {said}"));
     }
-    Ok(text("text/plain; charset=utf-8", &b"ready\n"[..]))
+    let said = journal.storage_failure()?;
+    Some(format!("the journal's disk has no room for its next file: {said}"))
 }
 
 pub(super) fn version(app: &App) -> Response<Reply> {

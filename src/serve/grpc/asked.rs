@@ -63,12 +63,7 @@ impl Asked {
     /// What HTTP would answer with a 5xx: the proxy's configuration then decides.
     pub(super) async fn ask(&self, own: &HeaderMap, question: Question<'_>) -> Result<Said, Status> {
         let asked = self.verdict(own, question).await;
-        let (refusal, told) = match asked {
-            Ok(verdict) => (verdict.refusal(&self.app.config.authz), Some(verdict.told())),
-            Err(problem) => (Some(problem), None),
-        };
-        let status = refusal.as_ref().map_or(200, |problem| problem.status().as_u16());
-        self.app.metrics.answered(Route::Grpc, status);
+        let (refusal, told, status) = gate::answered(&self.app, Route::Grpc, asked);
         let told: Vec<_> = told.into_iter().flat_map(|told| told.headers()).collect();
         let set = |name: &HeaderName| told.iter().any(|(n, _)| n == name);
         let unset = gate::HEADERS.iter().filter(|n| !set(n)).map(|n| n.as_str().to_owned()).collect();

@@ -7,6 +7,7 @@ use tonic_health::pb::health_server::Health;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::asked::Asked;
+use crate::serve::health;
 
 /// What may be asked about; nothing stands for all of it.
 const SERVICES: [&str; 3] =
@@ -23,7 +24,10 @@ impl Health for Asked {
         if !SERVICES.contains(&request.get_ref().service.as_str()) {
             return Err(Status::not_found("no such service"));
         }
-        let status = if self.app.draining() { ServingStatus::NotServing } else { ServingStatus::Serving };
+        let status = match health::unready(&self.app) {
+            None => ServingStatus::Serving,
+            Some(_) => ServingStatus::NotServing,
+        };
         Ok(Response::new(HealthCheckResponse { status: status.into() }))
     }
 

@@ -16,8 +16,8 @@ use super::status::Status;
 use crate::serve::accept::stopped;
 use crate::serve::app::App;
 use crate::serve::config::{Scope, Timeouts};
-use crate::serve::gate;
 use crate::serve::routes::Route;
+use crate::serve::{gate, health};
 
 /// Room for reading: what is announced is not believed before it comes.
 const READ_BYTES_MIN: usize = 4 << 10;
@@ -70,7 +70,7 @@ where
 {
     let bytes = line.next().await?;
     let agreed = Agreed::on(&Frame::read(&bytes)?, app.config.limits.spop_frame_bytes)?;
-    if agreed.check && app.draining() {
+    if agreed.check && health::unready(app).is_some() {
         return Err(Status::Stopping.into());
     }
     let mut out = Vec::new();
@@ -155,12 +155,7 @@ async fn answer(app: Arc<App>, agreed: Agreed, notify: Bytes) -> Result<Vec<u8>,
         Ok(key) => gate::ask(&app, key, headers, question.object(), began).await,
         Err(problem) => Err(problem),
     };
-    let (refusal, told) = match asked {
-        Ok(verdict) => (verdict.refusal(&app.config.authz), Some(verdict.told())),
-        Err(problem) => (Some(problem), None),
-    };
-    let status = refusal.as_ref().map_or(200, |problem| problem.status().as_u16());
-    app.metrics.answered(Route::Spop, status);
+    let (refusal, told, status) = gate::answered(&app, Route::Spop, asked);
     let answer = Answer {
         // What the server has no answer to is for HAProxy to decide.
         pass: (status < 500).then_some(refusal.is_none()),
