@@ -8,12 +8,11 @@ use serde_json::value::RawValue;
 
 use super::app::App;
 use super::desk::{self, Source};
-use super::keeper::not_recorded;
+use super::keeper::{Recorded, Turn, not_recorded};
 use super::keys::Key;
 use super::problem::{Kind, Problem};
 use super::reply::Reply;
 use super::score::json;
-use crate::payment::Payment;
 use crate::stage::Settlement;
 use crate::time::Timestamp;
 use crate::velocity::Status;
@@ -53,25 +52,42 @@ pub(super) async fn settle(app: &App, key: &Key, body: &[u8]) -> Result<Response
     if told.at.as_deref().is_some_and(|text| Timestamp::parse(text).is_none()) {
         return Err(bad("`at` is no timestamp".to_owned()));
     }
-    let (counted, recorded) = {
-        let turn = app.keeper.turn();
-        let settle = |payment: &Payment| {
-            turn.settle(payment, Settlement { status }).map_err(|busy| not_recorded(&busy))
-        };
-        match (told.id.as_deref(), told.payment) {
-            (Some(id), None) => {
-                let schema = turn.current().schema();
-                settle(&app.recent.payment(key.index, id, schema).ok_or_else(unknown)?)?
-            }
-            (None, Some(whole)) => desk::at(app, turn.current(), |desk| {
-                desk.read(key, whole.get().as_bytes(), Source::Whole)?;
-                settle(&desk.payment)
-            })?,
-            _ => return Err(bad("it names its payment by `id` or by `payment`, one of them".to_owned())),
+    let counted = match (told.id.as_deref(), told.payment) {
+        (Some(id), None) => recent(app, key, id, status).await?,
+        (None, Some(whole)) => {
+            let read = |turn: &Turn<'_>| {
+                desk::at(app, turn.current(), |desk| {
+                    desk.read(key, whole.get().as_bytes(), Source::Whole)?;
+                    turn.settle(&desk.payment, Settlement { status }).map_err(|busy| not_recorded(&busy))
+                })
+            };
+            recorded(app, read).await?
         }
+        _ => return Err(bad("it names its payment by `id` or by `payment`, one of them".to_owned())),
     };
-    recorded.done().await.map_err(|busy| not_recorded(&busy))?;
     Ok(json(format!("{{\"settled\":true,\"counted\":{counted}}}")))
+}
+
+/// Tells the engine what became of a recent payment; whether its windows still had it.
+///
+/// # Errors
+/// When it is not one of the recent ones, or it was not recorded.
+pub(super) async fn recent(app: &App, key: &Key, id: &str, status: Status) -> Result<bool, Problem> {
+    let find = |turn: &Turn<'_>| {
+        let payment = app.recent.payment(key.index, id, turn.current().schema()).ok_or_else(unknown)?;
+        turn.settle(&payment, Settlement { status }).map_err(|busy| not_recorded(&busy))
+    };
+    recorded(app, find).await
+}
+
+/// Settles at once, and waits until that is recorded.
+async fn recorded(
+    app: &App,
+    settle: impl FnOnce(&Turn<'_>) -> Result<(bool, Recorded), Problem>,
+) -> Result<bool, Problem> {
+    let (counted, recorded) = settle(&app.keeper.turn())?;
+    recorded.done().await.map_err(|busy| not_recorded(&busy))?;
+    Ok(counted)
 }
 
 /// The answer that a payment got.

@@ -28,6 +28,7 @@ use crate::codec::RowError;
 use crate::payment::Payment;
 use crate::schema::{Schema, Value, field};
 use crate::token::redact;
+use crate::velocity::Status;
 
 /// What comes before an event's name.
 const EVENTS: &str = "/v3/orders/events/";
@@ -173,14 +174,14 @@ async fn outcome(app: &App, key: &Key, body: &[u8]) -> Result<Json, Problem> {
     let order = read::<Order>(body)?;
     let transaction = order.transaction()?;
     let status = match transaction.gateway_status_code.as_deref() {
-        Some("SUCCESS") => Some("authorized"),
-        Some("FAILURE" | "ERROR" | "CANCELLED" | "EXPIRED") => Some("declined"),
+        Some("SUCCESS") => Some(Status::Authorized),
+        Some("FAILURE" | "ERROR" | "CANCELLED" | "EXPIRED") => Some(Status::Declined),
         // It is not over yet.
         _ => None,
     };
     let id = order.id()?;
     if let Some(status) = status {
-        settle::settle(app, key, json!({ "id": id, "status": status }).to_string().as_bytes()).await?;
+        settle::recent(app, key, id, status).await?;
     }
     let line = app.recent.answer(key.index, id).ok_or_else(settle::unknown)?;
     let decided: Json = serde_json::from_slice(&line).unwrap_or_default();
