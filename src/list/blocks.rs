@@ -11,7 +11,8 @@ use dashmap::mapref::entry::Entry as Place;
 use foldhash::fast::FixedState;
 use ipnet::IpNet;
 
-use super::{Entry, canonical};
+use super::Entry;
+use crate::payment::canonical;
 use crate::time::Timestamp;
 
 /// A block of IPv6; one of IPv4 is its image under `::ffff:0:0/96`.

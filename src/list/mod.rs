@@ -29,6 +29,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry as Place;
 use foldhash::fast::FixedState;
 
+use crate::payment::canonical;
 use crate::schema::{Country, Schema, symbol};
 use crate::time::Timestamp;
 use crate::token::contains_pan;
@@ -303,12 +304,5 @@ impl List {
             text(&item.reason);
             text(&item.source);
         }
-    }
-}
-
-fn canonical(ip: IpAddr) -> Ipv6Addr {
-    match ip {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-        IpAddr::V6(v6) => v6,
     }
 }

@@ -19,6 +19,7 @@ use crate::time::Timestamp;
 
 pub use items::{ITEMS_MAX, Item};
 pub use set::FieldError;
+pub(crate) use set::canonical;
 
 /// Sixteen bytes whose meaning the field's kind tells: a number's bits; minor units and currency;
 /// a symbol and the text's place; the letters of a country; an address; microseconds.

@@ -154,7 +154,8 @@ impl Payment {
     }
 }
 
-fn canonical(ip: IpAddr) -> Ipv6Addr {
+/// An address as one of IPv6, which those of IPv4 are mapped into.
+pub(crate) fn canonical(ip: IpAddr) -> Ipv6Addr {
     match ip {
         IpAddr::V4(v4) => v4.to_ipv6_mapped(),
         IpAddr::V6(v6) => v6,
