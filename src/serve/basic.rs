@@ -1,33 +1,24 @@
 //! `Authorization: Basic`: the key alone, in base64 (RFC 4648), as some clients can't send another.
 
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// Clients differ in whether they pad, and in the bits behind the last byte.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
 /// The key; a colon after it, where others have a password, is passed over. `None` when it is no base64.
 pub(super) fn key(text: &[u8]) -> Option<Vec<u8>> {
-    let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
-    let mut key = Vec::with_capacity(digits.len() * 3 / 4);
-    for group in digits.chunks(4) {
-        let mut bits = 0u32;
-        for place in 0..4 {
-            bits = bits << 6 | u32::from(group.get(place).map_or(Some(0), |digit| value(*digit))?);
-        }
-        let [_, bytes @ ..] = bits.to_be_bytes();
-        // Two digits are a byte, three are two, and one is none.
-        key.extend_from_slice(bytes.get(..group.len().checked_sub(1).filter(|n| *n > 0)?)?);
-    }
+    let mut key = LENIENT.decode(text).ok()?;
     if key.last() == Some(&b':') {
         key.pop();
     }
     Some(key)
-}
-
-fn value(digit: u8) -> Option<u8> {
-    Some(match digit {
-        b'A'..=b'Z' => digit - b'A',
-        b'a'..=b'z' => digit - b'a' + 26,
-        b'0'..=b'9' => digit - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
