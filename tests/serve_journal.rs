@@ -6,7 +6,6 @@ mod sidecar;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -253,6 +252,6 @@ fn a_key_sent_again_is_answered_once_recorded() {
     assert_eq!(first.body, again.body);
     assert_eq!(sidecar.metric("tollgate_journal_records_total"), 2.0);
     assert_eq!(sidecar.metric("tollgate_journal_failed"), 0.0);
-    drop(Arc::new(sidecar));
+    drop(sidecar);
     assert_eq!(replayed(dir.path())["contents"]["payments"], 1);
 }

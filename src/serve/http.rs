@@ -11,7 +11,6 @@ use hyper::{Request, Response};
 #[cfg(feature = "grpc")]
 use super::app::Door;
 use super::app::{App, Caller};
-
 use super::config::Scope;
 use super::control::{self, Ask};
 #[cfg(feature = "grpc")]

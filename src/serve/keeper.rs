@@ -20,7 +20,7 @@ use crate::stage::Settlement;
 /// What scores and remembers.
 pub(super) enum Keeper {
     /// The memory lives as long as the process.
-    Memory { engine: Arc<Engine>, edits: Mutex<Edits> },
+    Memory { engine: Engine, edits: Mutex<Edits> },
     /// Everything is in a journal, and comes back.
     Journal { journal: Box<Journal>, dir: PathBuf, snapshots: Mutex<()> },
 }
@@ -61,11 +61,10 @@ impl Keeper {
     /// # Errors
     /// When the journal is damaged, another process has it, or the disk fails.
     pub(super) fn open(settings: &Journaling, engine: Engine) -> Result<Keeper, Error> {
-        let engine = Arc::new(engine);
         let Some(dir) = settings.dir.clone() else {
             return Ok(Keeper::Memory { engine, edits: Mutex::default() });
         };
-        let (journal, recovered) = Journal::open(&dir, &settings.settings(), engine)?;
+        let (journal, recovered) = Journal::open(&dir, &settings.settings(), Arc::new(engine))?;
         tell(&dir, &recovered);
         Ok(Keeper::Journal { journal: Box::new(journal), dir, snapshots: Mutex::new(()) })
     }
