@@ -22,7 +22,7 @@ mod kind;
 mod lists;
 mod prefixes;
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
@@ -182,7 +182,7 @@ impl List {
             _ if value.is_empty() => return Err(ListError::Empty),
             _ if contains_pan(value) => return Err(ListError::CardNumber),
             Store::Symbols(_) => self.symbol(value).is_some(),
-            Store::Blocks(_) => value.parse::<IpAddr>().is_ok(),
+            Store::Blocks(_) => value.parse::<std::net::IpAddr>().is_ok(),
             Store::Prefixes(_) => value.bytes().all(|b| b.is_ascii_digit()),
         };
         let read = |entry: &Entry| (entry.known.value.clone(), entry.known.item.clone());
