@@ -37,7 +37,8 @@ fn child() {
                     let (_, ticket) = journal.score(payment).unwrap();
                     let lsn = ticket.lsn();
                     ticket.wait().unwrap();
-                    writeln!(std::io::stderr(), "acknowledged {lsn}").unwrap();
+                    // In one write: the kill may fall between two, and half a line tells nothing.
+                    std::io::stderr().write_all(format!("acknowledged {lsn}\n").as_bytes()).unwrap();
                     if lsn % 5 == 0 {
                         let settled = journal.settle(payment, Settlement { status: Status::Refunded });
                         settled.unwrap().1.wait().unwrap();
