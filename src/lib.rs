@@ -39,6 +39,7 @@ mod attribution;
 pub mod batch;
 #[cfg(feature = "bench")]
 mod bench;
+pub mod channel;
 #[doc(hidden)]
 pub mod cli;
 pub mod codec;

@@ -15,6 +15,8 @@ const FLOORS: &[&[&str]] = &[
     &["answer", "attribution", "comparison", "counterfactual", "describe", "engine"],
     &["batch", "bench", "journal", "learn"],
     &["pay"],
+    &["channel"],
+    &["institution"],
     &["serve"],
     &["cli", "report", "main"],
 ];
