@@ -5,9 +5,11 @@
 //! the bytes of `wire`; `log` gathers and `commit` writes in groups, `ticket` waits for it; `writer` puts
 //! `frame`s into `segment`s on a `disk`; `scan` reads them back and judges the `damage`, `past` takes an engine
 //! through them: to bring it `back`, or to `replay` and compare. `snapshot` saves a start the way from the
-//! beginning. docs/journal.md has the format.
+//! beginning. `chronicle` keeps records of others' making in the same way. docs/journal.md has the format.
 
 mod back;
+#[cfg(feature = "serve")]
+mod chronicle;
 mod commit;
 mod damage;
 mod disk;
@@ -41,6 +43,8 @@ mod simulated;
 
 pub use back::Recovered;
 pub(crate) use back::snapshot;
+#[cfg(feature = "serve")]
+pub(crate) use chronicle::{Chronicle, Reopened};
 pub use live::Journal;
 pub use past::Contents;
 pub use refused::{Busy, EditError};

@@ -173,13 +173,21 @@ impl Book {
                 Ok(Taken::with([]))
             }
             Event::Changed { merchant, payment, change } => {
-                let found = self.payments.get_mut(payment).filter(|p| p.merchant == *merchant);
-                let found = found.ok_or(Error::NotFound("payment"))?;
+                let found = owned(&mut self.payments, merchant, payment)?;
                 let taken = found.apply(at, change, &self.secret)?;
-                if let Some(open) = found.open() {
-                    self.calls.entry(open.key).or_insert_with(|| payment.clone());
+                if let Some(key) = found.open().map(|open| open.key) {
+                    self.calls.entry(key).or_insert_with(|| payment.clone());
                 }
                 Ok(taken)
+            }
+            Event::Described { merchant, payment, facts } => {
+                owned(&mut self.payments, merchant, payment)?.described(facts)
+            }
+            Event::Routed { merchant, payment, channel } => {
+                owned(&mut self.payments, merchant, payment)?.routed(channel)
+            }
+            Event::Delivered { merchant, payment, sequence } => {
+                Ok(owned(&mut self.payments, merchant, payment)?.delivered(*sequence))
             }
             Event::RequestBegun { request, body } => {
                 let changed = self.requests.begin(at, *request, *body)?;
@@ -191,6 +199,11 @@ impl Book {
             }
             Event::RequestDropped { request } => self.requests.drop(request).map(|()| Taken::with([])),
         }
+    }
+
+    /// All payments, in no order: for lists of what waits for somebody.
+    pub fn payments(&self) -> impl Iterator<Item = &Payment> {
+        self.payments.values()
     }
 
     /// A merchant's order; another merchant's is not found.
@@ -251,4 +264,13 @@ impl Book {
             sums
         })
     }
+}
+
+/// A merchant's payment; another merchant's is not found.
+fn owned<'a>(
+    payments: &'a mut HashMap<PaymentId, Payment>,
+    merchant: &MerchantId,
+    payment: &PaymentId,
+) -> Result<&'a mut Payment, Error> {
+    payments.get_mut(payment).filter(|p| p.merchant == *merchant).ok_or(Error::NotFound("payment"))
 }

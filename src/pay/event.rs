@@ -1,7 +1,7 @@
 //! What happened? Everything that changes an order or a payment, and nothing else does.
 
 use super::effect::CallKey;
-use super::id::{DisputeId, MerchantId, OperatorId, OrderId, PaymentId, RefundId};
+use super::id::{ChannelId, DisputeId, MerchantId, OperatorId, OrderId, PaymentId, RefundId};
 use super::requests::RequestKey;
 use super::state::{ChallengeResult, DeclineGroup, DisputeKind, Method, ReviewResult};
 use crate::decision::Outcome;
@@ -55,6 +55,34 @@ pub enum Event {
         /// What.
         change: Change,
     },
+    /// What is known about a payment besides, for whoever has to tell the engine what became of it: bytes that the
+    /// book keeps and does not read, once.
+    Described {
+        /// Whose payment.
+        merchant: MerchantId,
+        /// Which payment.
+        payment: PaymentId,
+        /// At most [`FACTS_BYTES_MAX`](super::FACTS_BYTES_MAX) of them.
+        facts: Box<[u8]>,
+    },
+    /// Which way the payment goes. It may change for as long as nothing has been sent.
+    Routed {
+        /// Whose payment.
+        merchant: MerchantId,
+        /// Which payment.
+        payment: PaymentId,
+        /// By which channel.
+        channel: ChannelId,
+    },
+    /// The merchant has taken notice of a payment's changes up to this one.
+    Delivered {
+        /// Whose payment.
+        merchant: MerchantId,
+        /// Which payment.
+        payment: PaymentId,
+        /// The notice's sequence.
+        sequence: u32,
+    },
     /// A request with an idempotency key came in. See [`Book::answer`](super::Book::answer).
     RequestBegun {
         /// Caller, route and key.
@@ -83,6 +111,9 @@ impl Event {
             Event::OrderCreated { .. } => "order created",
             Event::PaymentRequested { .. } => "payment requested",
             Event::Changed { change, .. } => change.name(),
+            Event::Described { .. } => "description",
+            Event::Routed { .. } => "route",
+            Event::Delivered { .. } => "delivery of a notice",
             Event::RequestBegun { .. } => "request begun",
             Event::RequestAnswered { .. } => "request answered",
             Event::RequestDropped { .. } => "request dropped",

@@ -98,4 +98,10 @@ ids! {
     /// assert!(tollgate::pay::OperatorId::parse("ann").is_ok());
     /// ```
     OperatorId = "operator";
+    /// A way to an institution.
+    ///
+    /// ```
+    /// assert!(tollgate::pay::ChannelId::parse("acquirer-1").is_ok());
+    /// ```
+    ChannelId = "channel";
 }

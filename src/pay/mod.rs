@@ -37,10 +37,10 @@ pub use challenge::{
 pub use effect::{Call, CallKey, CallSecret, Effect, Notice};
 pub use error::{Error, RestoreError};
 pub use event::{Answer, Change, Event, Operation};
-pub use id::{DisputeId, ID_BYTES_MAX, MerchantId, OperatorId, OrderId, PaymentId, RefundId};
+pub use id::{ChannelId, DisputeId, ID_BYTES_MAX, MerchantId, OperatorId, OrderId, PaymentId, RefundId};
 pub use ledger::{Account, Ledger};
 pub use order::{ATTEMPTS_MAX, ORDERS_MAX, Order};
-pub use payment::{DISPUTES_MAX, Dispute, OPERATIONS_MAX, Payment, Phase, Requested};
+pub use payment::{DISPUTES_MAX, Dispute, FACTS_BYTES_MAX, OPERATIONS_MAX, Payment, Phase, Requested};
 pub use reason::{Reason, Scheme};
 pub use record::Record;
 pub use requests::{ANSWER_BYTES_MAX, KEY_BYTES_MAX, REQUESTS_KEPT, REQUESTS_MAX, RequestKey};

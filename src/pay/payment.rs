@@ -4,7 +4,7 @@ use super::challenge::Challenge;
 use super::effect::{Call, CallKey, CallSecret, Effect, Notice};
 use super::error::Error;
 use super::event::{Change, Operation};
-use super::id::{DisputeId, MerchantId, OrderId, PaymentId};
+use super::id::{ChannelId, DisputeId, MerchantId, OrderId, PaymentId};
 use super::ledger::Ledger;
 use super::state::{DeclineGroup, DisputeKind, Method, State};
 use crate::money::Money;
@@ -22,6 +22,12 @@ pub const OPERATIONS_MAX: usize = 1_000;
 /// assert_eq!(tollgate::pay::DISPUTES_MAX, 100);
 /// ```
 pub const DISPUTES_MAX: usize = 100;
+/// Most bytes that are kept of what is known about a payment besides.
+///
+/// ```
+/// assert_eq!(tollgate::pay::FACTS_BYTES_MAX, 16 << 10);
+/// ```
+pub const FACTS_BYTES_MAX: usize = 16 << 10;
 
 /// One attempt to pay an order, and all that became of it. A [`Book`](super::Book) holds and changes it.
 ///
@@ -61,6 +67,12 @@ pub struct Payment {
     pub(super) operations: Vec<Requested>,
     pub(super) disputes: Vec<Dispute>,
     pub(super) sequence: u32,
+    /// Which way it goes.
+    pub(super) channel: Option<ChannelId>,
+    /// Empty until it is described.
+    pub(super) facts: Box<[u8]>,
+    /// Sequence and state of what the merchant has not taken notice of yet, oldest first.
+    pub(super) notices: Vec<(u32, State)>,
     pub(super) created: Timestamp,
     pub(super) changed: Timestamp,
 }
@@ -177,6 +189,9 @@ impl Payment {
             operations: Vec::new(),
             disputes: Vec::new(),
             sequence: 1,
+            channel: None,
+            facts: Box::default(),
+            notices: Vec::new(),
             created: at,
             changed: at,
         }
@@ -245,6 +260,66 @@ impl Payment {
         self.sequence
     }
 
+    /// What is known about it besides: as it was described, or nothing.
+    pub fn facts(&self) -> &[u8] {
+        &self.facts
+    }
+
+    /// By which channel it goes, once one was chosen.
+    pub fn channel(&self) -> Option<&ChannelId> {
+        self.channel.as_ref()
+    }
+
+    /// Whether the engine has decided about it.
+    pub fn is_assessed(&self) -> bool {
+        self.clearance != Clearance::Unassessed || self.beneath != State::Created
+    }
+
+    /// Whether an institution has approved something of it, or may have: then its way is settled.
+    fn is_on_its_way(&self) -> bool {
+        self.operations.iter().any(|o| !matches!(o.phase, Phase::Sent | Phase::Declined(_)))
+    }
+
+    pub(super) fn routed(&mut self, channel: &ChannelId) -> Result<Taken, Error> {
+        if self.channel.as_ref() == Some(channel) {
+            return Ok(Taken::NOTHING);
+        }
+        if self.is_on_its_way() {
+            return Err(Error::Illegal { state: self.state(), event: "route" });
+        }
+        self.channel = Some(channel.clone());
+        Ok(Taken::with([]))
+    }
+
+    /// What the merchant has not taken notice of yet, oldest first.
+    pub fn undelivered(&self) -> impl Iterator<Item = Notice> + '_ {
+        self.notices.iter().map(|(sequence, state)| self.notice(*sequence, *state))
+    }
+
+    fn notice(&self, sequence: u32, state: State) -> Notice {
+        Notice { merchant: self.merchant.clone(), payment: self.id.clone(), sequence, state }
+    }
+
+    /// Keeps what is known besides. It is told once, and no more than a repetition is taken later.
+    pub(super) fn described(&mut self, facts: &[u8]) -> Result<Taken, Error> {
+        match () {
+            () if facts.len() > FACTS_BYTES_MAX => Err(Error::Full("bytes of what is known")),
+            () if *self.facts == *facts => Ok(Taken::NOTHING),
+            () if !self.facts.is_empty() => Err(Error::Exists("description")),
+            () => {
+                self.facts = facts.into();
+                Ok(Taken::with([]))
+            }
+        }
+    }
+
+    /// Forgets the notices up to this one.
+    pub(super) fn delivered(&mut self, sequence: u32) -> Taken {
+        let before = self.notices.len();
+        self.notices.retain(|(number, _)| *number > sequence);
+        if self.notices.len() == before { Taken::NOTHING } else { Taken::with([]) }
+    }
+
     /// When it was asked for.
     pub fn created_at(&self) -> Timestamp {
         self.created
@@ -293,12 +368,9 @@ impl Payment {
             self.changed = at;
             let ended = before.1 && self.open().is_none();
             if ended || self.state() != before.0 {
-                taken.effects.push(Effect::Notify(Notice {
-                    merchant: self.merchant.clone(),
-                    payment: self.id.clone(),
-                    sequence: self.sequence,
-                    state: self.state(),
-                }));
+                let state = self.state();
+                self.notices.push((self.sequence, state));
+                taken.effects.push(Effect::Notify(self.notice(self.sequence, state)));
             }
         }
         Ok(taken)

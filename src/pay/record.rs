@@ -2,7 +2,7 @@
 
 use super::effect::CallKey;
 use super::event::{Answer, Change, Event, Operation};
-use super::id::{DisputeId, MerchantId, OperatorId, OrderId, PaymentId, RefundId};
+use super::id::{ChannelId, DisputeId, MerchantId, OperatorId, OrderId, PaymentId, RefundId};
 use super::requests::RequestKey;
 use super::state::{ChallengeResult, DeclineGroup, DisputeKind, Method, ReviewResult};
 use crate::decision::Outcome;
@@ -21,6 +21,9 @@ mod kind {
     pub const REQUEST_BEGUN: u8 = 35;
     pub const REQUEST_ANSWERED: u8 = 36;
     pub const REQUEST_DROPPED: u8 = 37;
+    pub const DESCRIBED: u8 = 38;
+    pub const DELIVERED: u8 = 39;
+    pub const ROUTED: u8 = 40;
 }
 
 /// One event in the bytes of a record of the journal.
@@ -35,7 +38,7 @@ mod kind {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// What it is about: 32 to 37.
+    /// What it is about: 32 to 40.
     pub kind: u8,
     /// In which form.
     pub version: u8,
@@ -85,6 +88,24 @@ impl Record {
                 out.extend_from_slice(&request.0);
                 kind::REQUEST_DROPPED
             }
+            Event::Described { merchant, payment, facts } => {
+                put_text(out, merchant.as_str());
+                put_text(out, payment.as_str());
+                out.extend_from_slice(facts);
+                kind::DESCRIBED
+            }
+            Event::Delivered { merchant, payment, sequence } => {
+                put_text(out, merchant.as_str());
+                put_text(out, payment.as_str());
+                put_varint(out, u64::from(*sequence));
+                kind::DELIVERED
+            }
+            Event::Routed { merchant, payment, channel } => {
+                put_text(out, merchant.as_str());
+                put_text(out, payment.as_str());
+                put_text(out, channel.as_str());
+                kind::ROUTED
+            }
         };
         Record { kind, version: VERSION, payload }
     }
@@ -98,7 +119,7 @@ impl Record {
     }
 
     fn decode(&self) -> Result<(Timestamp, Event), Malformed> {
-        if !(kind::ORDER_CREATED..=kind::REQUEST_DROPPED).contains(&self.kind) || self.version != VERSION {
+        if !(kind::ORDER_CREATED..=kind::ROUTED).contains(&self.kind) || self.version != VERSION {
             return Err(Malformed::new(format!(
                 "it is of kind {} version {}, which this program does not know; a later release wrote it",
                 self.kind, self.version
@@ -133,7 +154,22 @@ impl Record {
                 let answer = c.take(c.0.len())?.into();
                 Event::RequestAnswered { request, answer }
             }
-            _ => Event::RequestDropped { request: RequestKey(c.array()?) },
+            kind::REQUEST_DROPPED => Event::RequestDropped { request: RequestKey(c.array()?) },
+            kind::DESCRIBED => Event::Described {
+                merchant: id(c, MerchantId::parse)?,
+                payment: id(c, PaymentId::parse)?,
+                facts: c.take(c.0.len())?.into(),
+            },
+            kind::ROUTED => Event::Routed {
+                merchant: id(c, MerchantId::parse)?,
+                payment: id(c, PaymentId::parse)?,
+                channel: id(c, ChannelId::parse)?,
+            },
+            _ => Event::Delivered {
+                merchant: id(c, MerchantId::parse)?,
+                payment: id(c, PaymentId::parse)?,
+                sequence: c.number()?,
+            },
         };
         cursor.end().map(|()| (at, event))
     }

@@ -5,6 +5,7 @@ mod challenge;
 mod crash;
 mod desk;
 mod idempotency;
+mod kept;
 mod oracle;
 mod orders;
 mod random;
