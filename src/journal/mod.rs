@@ -44,7 +44,7 @@ mod simulated;
 pub use back::Recovered;
 pub(crate) use back::snapshot;
 #[cfg(feature = "serve")]
-pub(crate) use chronicle::{Chronicle, Reopened};
+pub(crate) use chronicle::Chronicle;
 pub use live::Journal;
 pub use past::Contents;
 pub use refused::{Busy, EditError};

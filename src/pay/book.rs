@@ -201,6 +201,11 @@ impl Book {
         }
     }
 
+    /// A payment, whoever's it is: for those who oversee all merchants.
+    pub fn any(&self, payment: &PaymentId) -> Option<&Payment> {
+        self.payments.get(payment)
+    }
+
     /// All payments, in no order: for lists of what waits for somebody.
     pub fn payments(&self) -> impl Iterator<Item = &Payment> {
         self.payments.values()

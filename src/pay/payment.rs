@@ -130,7 +130,8 @@ impl Phase {
         matches!(self, Phase::Approved | Phase::Declined(_))
     }
 
-    pub(super) const fn name(self) -> &'static str {
+    /// The word used in answers.
+    pub const fn name(self) -> &'static str {
         match self {
             Phase::Sent => "sent",
             Phase::Unknown => "unknown",
@@ -265,6 +266,11 @@ impl Payment {
         &self.facts
     }
 
+    /// Whether the payer has proved who they are.
+    pub fn is_stepped_up(&self) -> bool {
+        self.stepped_up
+    }
+
     /// By which channel it goes, once one was chosen.
     pub fn channel(&self) -> Option<&ChannelId> {
         self.channel.as_ref()
@@ -333,6 +339,11 @@ impl Payment {
     /// What the institution has not answered yet.
     pub fn open(&self) -> Option<&Requested> {
         self.operations.last().filter(|last| !last.phase.is_final())
+    }
+
+    /// The request that was made of the institution under a key.
+    pub fn called(&self, key: &CallKey) -> Option<Call> {
+        self.operations.iter().find(|o| o.key == *key).map(|o| self.call(o))
     }
 
     /// The request as it is, or was, sent to the institution.

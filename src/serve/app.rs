@@ -1,6 +1,7 @@
 //! All that the handlers share.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -9,6 +10,7 @@ use rustls::ServerConfig;
 
 use super::accept::Places;
 use super::admit::Admission;
+use super::cashier::Cashier;
 use super::config::Config;
 use super::control::Control;
 use super::idempotency::Answers;
@@ -61,6 +63,8 @@ pub(super) struct App {
     pub(super) control: Control,
     pub(super) tls: Option<ArcSwap<ServerConfig>>,
     pub(super) places: Places,
+    /// `None` when no payments that move money are taken.
+    pub(super) cashier: Option<Arc<Cashier>>,
     draining: AtomicBool,
 }
 
@@ -84,6 +88,7 @@ impl App {
             past: Past::new(Instant::now()),
             places: Places::new(limits.connections, limits.connections_per_peer, limits.handshakes),
             tls: tls.map(ArcSwap::new),
+            cashier: Cashier::open(&config.payments)?,
             draining: AtomicBool::new(false),
             keeper,
             config,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+pub(crate) use super::cashier::settings::Payments;
 pub(crate) use super::journaling::Journaling;
 pub(crate) use super::limits::{Idempotency, Limits, Overload, Reload, Timeouts};
 use super::spop::FRAME_BYTES_MIN;
@@ -83,6 +84,8 @@ pub(crate) struct Config {
     pub(crate) reload: Reload,
     pub(crate) journal: Journaling,
     pub(crate) authz: Authz,
+    /// Payments that move money.
+    pub(crate) payments: Payments,
     /// What a payment without a key's own policy gets when it can't be scored.
     pub(crate) unavailable: Unavailable,
     pub(crate) key: Vec<KeyEntry>,
@@ -110,6 +113,7 @@ impl Default for Config {
             reload: Reload::default(),
             journal: Journaling::default(),
             authz: Authz::default(),
+            payments: Payments::default(),
             unavailable: Unavailable::default(),
             key: Vec::new(),
         }
@@ -265,6 +269,10 @@ pub(crate) enum Scope {
     Score,
     /// Tell what became of payments.
     Settle,
+    /// Create orders, make payments, capture, void and refund them.
+    Pay,
+    /// Look at what is held for review, enter disputes, resolve what is unknown.
+    Review,
     /// Read and edit lists.
     Lists,
     /// Everything, the pipeline too.

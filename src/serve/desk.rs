@@ -103,6 +103,14 @@ impl Desk {
         }
     }
 
+    /// Reads a payment that was read, and kept, before.
+    ///
+    /// # Errors
+    /// When the schema of today can't read it.
+    pub(super) fn read_kept(&mut self, line: &[u8]) -> Result<(), Problem> {
+        self.decoder.read(line.trim_ascii_end(), &mut self.payment).map_err(Problem::row)
+    }
+
     /// The decision as a line of JSON, with its line's end.
     pub(super) fn write(&mut self, decision: &Decision) -> Bytes {
         self.rows.write(&self.pipeline, &mut self.sheet, &self.payment, decision);

@@ -20,8 +20,8 @@ use super::problem::{Kind, Problem};
 use super::reply::Reply;
 use super::routes::{self, Entry, Route};
 use super::{
-    authz, body, console, decisions, form, health, lists, ndjson, openapi, score, settle, signifyd, stats,
-    trace,
+    authz, body, cashier, console, decisions, form, health, lists, ndjson, openapi, score, settle, signifyd,
+    stats, trace,
 };
 
 /// Answers.
@@ -84,6 +84,9 @@ async fn handle(
                 return Ok(ndjson::answer(app.clone(), key, incoming));
             }
             let bytes = body::read(incoming, limits.body_bytes, timeouts.body.0).await?;
+            if matches!(scope, Scope::Pay | Scope::Review) {
+                return cashier::answer(app, key, entry, decoded(part)?, head, bytes).await;
+            }
             return match entry.route {
                 Route::Score => score::answer(app, key, head, bytes, began).await,
                 Route::Explain => score::explain(app, key, &bytes),
@@ -138,6 +141,18 @@ async fn handle(
         | Route::Explain
         | Route::Authz
         | Route::Signifyd
+        | Route::OrderCreate
+        | Route::Order
+        | Route::Pay
+        | Route::Payment
+        | Route::Capture
+        | Route::Void
+        | Route::Refund
+        | Route::Challenge
+        | Route::Reviews
+        | Route::Review
+        | Route::Dispute
+        | Route::Resolve
         | Route::Spop
         | Route::Grpc
         | Route::Unknown => Err(nothing(&[])),

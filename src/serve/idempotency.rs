@@ -56,6 +56,20 @@ pub(super) struct Claim<'a> {
     kept: bool,
 }
 
+/// The key that a request names, for those who keep answers elsewhere.
+///
+/// # Errors
+/// When it is no text that a key can be.
+pub(super) fn named(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let bad = || {
+        Problem::new(
+            Kind::BadRequest,
+            format!("`{HEADER}` has 1 to {KEY_BYTES_MAX} visible ASCII characters"),
+        )
+    };
+    headers.get(HEADER).map(|value| value.to_str().map_err(|_| bad())).transpose()
+}
+
 impl Answers {
     pub(super) fn new(settings: &Idempotency) -> Answers {
         Answers {

@@ -169,6 +169,8 @@ pub(super) fn scope_name(scope: Scope) -> &'static str {
     match scope {
         Scope::Score => "score",
         Scope::Settle => "settle",
+        Scope::Pay => "pay",
+        Scope::Review => "review",
         Scope::Lists => "lists",
         Scope::Admin => "admin",
     }

@@ -96,14 +96,23 @@ impl Stage {
     }
 }
 
+/// Answers by route and first digit of the status.
+#[derive(Debug)]
+struct Requests([[Counter; 6]; Route::ALL.len()]);
+
+impl Default for Requests {
+    fn default() -> Requests {
+        Requests(std::array::from_fn(|_| Default::default()))
+    }
+}
+
 /// One thread's counters.
 #[derive(Debug, Default)]
 pub(super) struct Part {
     outcomes: [Counter; 4],
     degraded: [Counter; Degraded::all_names().len()],
     stages: [Histogram; 4],
-    /// By route and first digit of the status.
-    requests: [[Counter; 6]; Route::ALL.len()],
+    requests: Requests,
     refused: [Counter; Refused::ALL.len()],
 }
 
@@ -210,7 +219,7 @@ impl Metrics {
     /// Counts a request by its answer.
     pub(super) fn answered(&self, route: Route, status: u16) {
         let class = usize::from(status / 100).min(5);
-        self.part().requests[route as usize][class].add(1);
+        self.part().requests.0[route as usize][class].add(1);
     }
 
     pub(super) fn refused(&self, why: Refused) {
@@ -265,7 +274,7 @@ impl Metrics {
         text.family("requests", "counter", "Requests answered, by route and class of status.")?;
         for route in Route::ALL {
             for (class, name) in ["2xx", "3xx", "4xx", "5xx"].into_iter().enumerate() {
-                let count = self.sum(|p| &p.requests[route as usize][class + 2]);
+                let count = self.sum(|p| &p.requests.0[route as usize][class + 2]);
                 text.count(&[("route", route.name()), ("status", name)], count)?;
             }
         }

@@ -14,6 +14,7 @@
 //! | `control.rs` `watch.rs` `lists.rs` | how do rules and lists change while payments are scored? |
 //! | `metrics.rs` `exposition.rs` `health.rs` `log.rs` `trace.rs` `problem.rs` | what do people and machines get to know? |
 //! | `keeper.rs` `snapshots.rs` | is what was decided recorded, and what comes back at a start? |
+//! | `cashier/` | what becomes of payments that move money? |
 //! | `totals.rs` `stats.rs` `console/` | what was counted lately, and the page that shows it |
 
 mod accept;
@@ -23,6 +24,7 @@ mod authz;
 mod basic;
 mod body;
 mod budget;
+mod cashier;
 pub(crate) mod config;
 mod console;
 mod control;
@@ -153,6 +155,7 @@ pub(crate) fn run(
             .map_err(|e| Error::new(e.to_string()))?;
     }
     let served = runtime(threads)?.block_on(async {
+        cashier::start(&app);
         let doors: Vec<_> = payments
             .into_iter()
             .map(|(door, bound)| tokio::spawn(enter(app.clone(), bound, door, stopping.clone())))
@@ -169,6 +172,9 @@ pub(crate) fn run(
         }
         let drained = tokio::time::timeout(app.config.timeouts.drain.0, app.places.empty()).await.is_ok();
         let left = app.places.taken();
+        if let Some(cashier) = &app.cashier {
+            cashier.close();
+        }
         app.keeper.close();
         log::event(Level::Info, "stopped", &[("drained", drained.into()), ("cut", left.into())]);
         Ok(())

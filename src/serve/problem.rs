@@ -42,12 +42,14 @@ kinds! {
     NotFound 404 "not-found" "There is no such thing";
     WrongMethod 405 "wrong-method" "The path has no such method";
     TooSlow 408 "too-slow" "The body did not come in time";
+    PaymentConflict 409 "payment-conflict" "The payment is in another state than that";
     KeyInFlight 409 "idempotency-in-flight" "The first request with this key is still being answered";
     HeldBack 409 "held-back" "The pipeline would change too many decisions";
     TooLarge 413 "too-large" "The body is too large";
     Encoded 415 "encoded" "The body is compressed";
     KeyReused 422 "idempotency-mismatch" "The key was used with another body";
     BadPipeline 422 "bad-pipeline" "The pipeline has mistakes";
+    PaymentRefused 422 "payment-refused" "The payment can't be made so";
     BadItem 422 "bad-item" "The value can't be on this list";
     OverShare 429 "over-share" "The key has more requests in flight than its share";
     Shed 503 "shed" "There is more to do than can be done in time";
@@ -77,6 +79,8 @@ struct Rest {
 #[derive(Debug, Clone, Default, Serialize)]
 struct Extra {
     #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     column: Option<usize>,
@@ -105,6 +109,12 @@ impl Problem {
     /// What would do.
     pub(super) fn remedy(mut self, remedy: impl Into<String>) -> Problem {
         self.rest.body.remedy = Some(redact(&remedy.into()).into_owned());
+        self
+    }
+
+    /// A word for machines, where the kind says less.
+    pub(super) fn code(mut self, code: &'static str) -> Problem {
+        self.rest.body.code = Some(code);
         self
     }
 

@@ -74,6 +74,18 @@ routes! {
     Score "score" "POST" "/v1/score" Main Some(Scope::Score), "Decide about one payment and remember it.";
     Batch "batch" "POST" "/v1/score:batch" Main Some(Scope::Score), "Decide about many payments: JSON lines in, JSON lines out, in order.";
     Settle "settle" "POST" "/v1/settlements" Main Some(Scope::Settle), "Tell what became of a recent payment.";
+    OrderCreate "order_create" "POST" "/v1/orders" Main Some(Scope::Pay), "Create an order to be paid.";
+    Order "order" "GET" "/v1/orders/{id}" Main Some(Scope::Pay), "An order and its payments.";
+    Pay "pay" "POST" "/v1/payments" Main Some(Scope::Pay), "Pay an order: assess, authorize, capture.";
+    Payment "payment" "GET" "/v1/payments/{id}" Main Some(Scope::Pay), "Where a payment is, and what was asked of the institution.";
+    Capture "capture" "POST" "/v1/payments/{id}/capture" Main Some(Scope::Pay), "Take what is authorized, or a part of it.";
+    Void "void" "POST" "/v1/payments/{id}/void" Main Some(Scope::Pay), "Let go of what is authorized.";
+    Refund "refund" "POST" "/v1/payments/{id}/refunds" Main Some(Scope::Pay), "Give back what was captured, or a part of it.";
+    Challenge "challenge" "POST" "/v1/payments/{id}/challenge" Main Some(Scope::Pay), "Prove that it is the payer, or have the code sent again.";
+    Reviews "reviews" "GET" "/v1/reviews" Main Some(Scope::Review), "Payments that somebody is to look at, the oldest first.";
+    Review "review" "POST" "/v1/payments/{id}/review" Main Some(Scope::Review), "Approve, decline, or refund and report what is held for review.";
+    Dispute "dispute" "POST" "/v1/payments/{id}/disputes" Main Some(Scope::Review), "Tell that a dispute was opened, won or lost.";
+    Resolve "resolve" "POST" "/v1/payments/{id}/resolve" Main Some(Scope::Review), "Say by hand what became of what an institution never answered.";
     Decision "decision" "GET" "/v1/decisions/{id}" Main Some(Scope::Score), "The answer that a recent payment got.";
     Decisions "decisions" "GET" "/v1/decisions" Both Some(Scope::Score), "The latest decisions, newest first.";
     Explain "explain" "POST" "/v1/explain" Both Some(Scope::Score), "Every rule's truth and every value for a payment; remembers nothing.";

@@ -27,7 +27,7 @@ const DEGRADED: HeaderName = HeaderName::from_static("x-risk-degraded");
 /// Says which record of the journal holds the decision, and how durable it was when the answer was sent.
 pub(super) const RECORD: HeaderName = HeaderName::from_static("x-risk-record");
 /// Says that an answer was given before.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// A payment that was decided.
 pub(super) struct Scored {

@@ -58,8 +58,18 @@ fn checked(table: &Table) -> Result<Config, String> {
 
 /// `LIMITS_BODY_BYTES` is `limits.body_bytes`: sections' names are one word.
 fn place_of(variable: &str) -> String {
-    const SECTIONS: [&str; 9] =
-        ["tls", "limits", "timeouts", "overload", "idempotency", "reload", "journal", "authz", "unavailable"];
+    const SECTIONS: [&str; 10] = [
+        "tls",
+        "limits",
+        "timeouts",
+        "overload",
+        "idempotency",
+        "reload",
+        "journal",
+        "authz",
+        "unavailable",
+        "payments",
+    ];
     let name = variable.to_ascii_lowercase();
     match name.split_once('_') {
         Some((section, key)) if SECTIONS.contains(&section) => format!("{section}.{key}"),

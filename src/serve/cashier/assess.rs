@@ -1,0 +1,137 @@
+//! What does the engine say of a payment, and what is it told of it later?
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use hyper::HeaderMap;
+use parking_lot::Mutex;
+
+use super::happen::{Fault, changed, happen};
+use super::{Cashier, Held};
+use crate::channel::Instrument;
+use crate::codec::{PaymentTable, RowError, Sheet};
+use crate::pay::{Change, Event, FACTS_BYTES_MAX, MerchantId, Method, PaymentId};
+use crate::payment::Payment;
+use crate::schema::{FieldId, Schema, Value, field};
+use crate::serve::app::App;
+use crate::serve::desk::{self, Source};
+use crate::serve::keeper::not_recorded;
+use crate::serve::keys::Key;
+use crate::serve::log::{self, Level};
+use crate::serve::problem::{Kind, Problem};
+use crate::serve::score;
+use crate::stage::Settlement;
+use crate::velocity::Status;
+
+/// Has the engine decide about a payment, with what the merchant knows of it, and does what follows.
+pub(super) async fn assess(
+    app: &Arc<App>,
+    cashier: &Arc<Cashier>,
+    key: &Key,
+    (merchant, payment): (&MerchantId, &PaymentId),
+    facts: &[u8],
+) -> Result<(), Fault> {
+    let book = cashier.look(merchant, payment, Clone::clone)?;
+    let card = cashier.held.get(payment).and_then(|held| card(&held));
+    let kept = Mutex::new(Vec::new());
+    let fill = |schema: &Schema, payment: &mut Payment| {
+        let mut put = |id: FieldId, value: Value<'_>| {
+            payment.set(schema, id, value).map_err(|e| RowError {
+                field: Some(schema.field(id).name.clone()),
+                column: None,
+                reason: e.to_string(),
+            })
+        };
+        put(field::ID, Value::Token(book.id().as_str()))?;
+        put(field::AT, Value::Timestamp(book.created_at()))?;
+        put(field::AMOUNT, Value::Money(book.amount()))?;
+        put(field::MERCHANT, Value::Token(book.merchant().as_str()))?;
+        put(field::ORDER, Value::Token(book.order().as_str()))?;
+        put(field::CHANNEL, Value::Text(book.method().name()))?;
+        if let Some(card) = &card {
+            put(field::CARD, Value::Token(card))?;
+        }
+        *kept.lock() = line(schema, payment);
+        Ok(())
+    };
+    let headers = HeaderMap::new();
+    let scored = score::decide(app, key, &headers, facts, Source::Part(&fill), Instant::now()).await?;
+    let facts = kept.into_inner();
+    if facts.len() > FACTS_BYTES_MAX {
+        let why = format!("what is known of the payment takes more than {FACTS_BYTES_MAX} bytes");
+        return Err(Problem::new(Kind::NotAPayment, why)
+            .remedy("leave out fields that no rule asks for")
+            .into());
+    }
+    // What follows waits for the decision's record, and so for this one, which comes before.
+    let described = Event::Described {
+        merchant: merchant.clone(),
+        payment: payment.clone(),
+        facts: facts.into_boxed_slice(),
+    };
+    cashier.take(described)?;
+    happen(app, cashier, changed(merchant, payment, Change::Assessed(scored.outcome))).await
+}
+
+fn card(held: &Held) -> Option<zeroize::Zeroizing<String>> {
+    match &held.instrument {
+        Some(Instrument::Card { pan, .. }) => Some(pan.clone()),
+        _ => None,
+    }
+}
+
+/// The payment as one line of JSON, without what does not outlive the request.
+fn line(schema: &Schema, payment: &Payment) -> Vec<u8> {
+    let table = PaymentTable::all(schema);
+    let mut sheet = Sheet::sparse_json_lines(table.columns());
+    table.write(schema, payment, &mut sheet);
+    sheet.take_text(<[u8]>::to_vec)
+}
+
+/// Tells the engine what became of a payment.
+pub(super) async fn settle(
+    app: &App,
+    cashier: &Cashier,
+    payment: &PaymentId,
+    status: Status,
+) -> Result<(), Fault> {
+    let facts = cashier.book.lock().any(payment).map(|p| p.facts().to_vec()).unwrap_or_default();
+    if facts.is_empty() {
+        return Ok(()); // given up before anybody had decided about it: no window knows it
+    }
+    let settled = {
+        let turn = app.keeper.turn();
+        desk::at(app, turn.current(), |desk| {
+            // A rule folder that has lost a field may not read what it once wrote; the payment goes on without.
+            if let Err(problem) = desk.read_kept(&facts) {
+                let fields = [
+                    ("payment", payment.as_str().into()),
+                    ("detail", String::from_utf8_lossy(&problem.json()).into_owned().into()),
+                ];
+                log::event(Level::Warn, "not_settled", &fields);
+                return Ok(None);
+            }
+            turn.settle(&desk.payment, Settlement { status }).map(Some).map_err(|busy| not_recorded(&busy))
+        })?
+    };
+    if let Some((_, recorded)) = settled {
+        recorded.done().await.map_err(|busy| not_recorded(&busy))?;
+    }
+    Ok(())
+}
+
+/// Tells whoever trains models.
+pub(super) fn label(cashier: &Cashier, payment: &PaymentId, fraud: bool) {
+    let fields = [("payment", payment.as_str().into()), ("fraud", fraud.into())];
+    log::event(Level::Info, "label", &fields);
+    let _ = cashier;
+}
+
+/// What a payer pays with, as the method wants it.
+pub(super) fn fits(method: Method, instrument: Option<&Instrument>) -> bool {
+    matches!(
+        (method, instrument),
+        (Method::Card, Some(Instrument::Card { .. }))
+            | (Method::Alipay | Method::WechatPay, None | Some(Instrument::Code(_)))
+    )
+}

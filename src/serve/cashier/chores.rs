@@ -1,0 +1,166 @@
+//! What has become of what nobody asks about? Unknown outcomes are asked about, challenges and reviews end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::happen::{changed, happen};
+use super::settings::Payments;
+use super::{Cashier, ask};
+use crate::pay::{
+    Book, CODE_KEPT, CallKey, ChallengeResult, Change, Effect, Payment, PaymentId, ReviewResult, State,
+};
+use crate::serve::app::App;
+use crate::serve::log::{self, Level};
+use crate::time::Span;
+
+/// How often it is looked for work that nobody has announced.
+const ROUND: Duration = Duration::from_millis(250);
+/// Most institutions' answers that are asked for at a time.
+const QUERIES_MAX: usize = 64;
+
+/// How long a payment may stay as it is, when somebody is waited for.
+fn patience(payment: &Payment, settings: &Payments) -> Option<Duration> {
+    match payment.state() {
+        State::Challenged => Some(Duration::from_micros(CODE_KEPT.micros().unsigned_abs())),
+        State::ReviewHeld if payment.open().is_none() => Some(settings.review.0),
+        _ => None,
+    }
+}
+
+/// How long it has been so, by the book.
+fn waited(payment: &Payment) -> Span {
+    let since = match (payment.state(), payment.challenge()) {
+        (State::Challenged, Some(challenge)) => challenge.begun,
+        _ => payment.changed_at(),
+    };
+    log::now().since(since)
+}
+
+/// What was waited for when another process ended.
+pub(super) fn waiting(book: &Book, settings: &Payments) -> Vec<(Instant, PaymentId)> {
+    let now = Instant::now();
+    let left = |payment: &Payment| {
+        let patience = patience(payment, settings)?;
+        let waited = Duration::from_micros(waited(payment).micros().max(0).unsigned_abs());
+        Some((now + patience.saturating_sub(waited), payment.id().clone()))
+    };
+    book.payments().filter_map(left).collect()
+}
+
+impl Cashier {
+    /// Somebody is waited for from now on.
+    pub(super) fn expires(&self, payment: &PaymentId) {
+        let patience = self.book.lock().any(payment).and_then(|p| patience(p, &self.settings));
+        if let Some(patience) = patience {
+            self.due.lock().push((Instant::now() + patience, payment.clone()));
+        }
+    }
+
+    fn overdue(&self, now: Instant) -> Vec<PaymentId> {
+        let mut due = self.due.lock();
+        due.extract_if(.., |(at, _)| *at <= now).map(|(_, payment)| payment).collect()
+    }
+}
+
+/// When a call is asked about next, and how often it was.
+struct Patience {
+    next: Instant,
+    pause: Duration,
+}
+
+/// Looks after payments until the process ends.
+pub(super) async fn run(app: Arc<App>, cashier: Arc<Cashier>) {
+    let mut patience: HashMap<CallKey, Patience> = HashMap::new();
+    loop {
+        let _ = tokio::time::timeout(ROUND, cashier.work.notified()).await;
+        if cashier.failure().is_some() {
+            return;
+        }
+        let now = Instant::now();
+        let open = ask::unfinished(&cashier);
+        patience.retain(|key, _| open.iter().any(|call| call.key == *key));
+        let mut asked = Vec::new();
+        for call in open {
+            let first = cashier.settings.ask_again.0;
+            let known = patience.entry(call.key).or_insert(Patience { next: now, pause: first });
+            if known.next <= now && asked.len() < QUERIES_MAX {
+                known.next = now + known.pause;
+                known.pause = (known.pause * 2).min(cashier.settings.ask_again_max.0);
+                asked.push(call);
+            }
+        }
+        for call in asked {
+            let (app, cashier) = (app.clone(), cashier.clone());
+            tokio::spawn(async move {
+                let payment = call.payment.clone();
+                match ask::query(&cashier, call).await {
+                    Ok(effects) => carry_on(&app, &cashier, &payment, effects).await,
+                    Err(fault) => tell(&payment, fault),
+                }
+            });
+        }
+        for payment in cashier.overdue(now) {
+            expire(&app, &cashier, &payment).await;
+        }
+        cashier.held.retain(|_, held| held.until > now);
+    }
+}
+
+/// Does what follows from an answer that nobody waits for.
+pub(super) async fn carry_on(
+    app: &Arc<App>,
+    cashier: &Arc<Cashier>,
+    payment: &PaymentId,
+    effects: Vec<Effect>,
+) {
+    if let Err(fault) = super::happen::follow(app, cashier, effects.into()).await {
+        return tell(payment, fault);
+    }
+    let merchant = cashier.book.lock().any(payment).map(|p| p.merchant().clone());
+    if let Some(merchant) = merchant {
+        if let Err(fault) = super::happen::advance(app, cashier, &merchant, payment).await {
+            tell(payment, fault);
+        }
+        cashier.let_go(&merchant, payment);
+    }
+}
+
+/// Ends what nobody has answered in time.
+async fn expire(app: &Arc<App>, cashier: &Arc<Cashier>, payment: &PaymentId) {
+    let found = cashier.book.lock().any(payment).and_then(|p| {
+        let patience = patience(p, &cashier.settings)?;
+        let waited = Duration::from_micros(waited(p).micros().max(0).unsigned_abs());
+        Some((p.merchant().clone(), p.state(), patience.saturating_sub(waited)))
+    });
+    let Some((merchant, state, left)) = found else { return };
+    // It has changed meanwhile, and may wait anew.
+    if left > ROUND {
+        return cashier.due.lock().push((Instant::now() + left, payment.clone()));
+    }
+    let change = match state {
+        State::Challenged => Change::ChallengeEnded(ChallengeResult::Expired),
+        _ => Change::ReviewEnded(ReviewResult::Expired),
+    };
+    if let Err(fault) = happen(app, cashier, changed(&merchant, payment, change)).await {
+        tell(payment, fault);
+    }
+    cashier.let_go(&merchant, payment);
+}
+
+/// What could not be done is for whoever runs the server.
+fn tell(payment: &PaymentId, fault: super::happen::Fault) {
+    let detail = String::from_utf8_lossy(&fault.problem().json()).into_owned();
+    log::event(
+        Level::Warn,
+        "payment_not_advanced",
+        &[("payment", payment.as_str().into()), ("detail", detail.into())],
+    );
+}
+
+/// Begins to look after payments, on the runtime it is called from.
+pub(in crate::serve) fn start(app: &Arc<App>) {
+    if let Some(cashier) = &app.cashier {
+        tokio::spawn(run(app.clone(), cashier.clone()));
+    }
+}

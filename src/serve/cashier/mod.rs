@@ -1,0 +1,194 @@
+//! Payments that move money: what merchants ask for is recorded, assessed, carried to an institution and answered.
+//!
+//! | file | question it answers |
+//! |---|---|
+//! | `settings.rs` `merchants.rs` | what may be set, and what may a merchant do? |
+//! | `signed.rs` | is the request the merchant's, whole and new? |
+//! | `answer.rs` `asked.rs` | what is asked for, was it answered before, and what is answered? |
+//! | `happen.rs` | what is to be done because of it, in which order? |
+//! | `assess.rs` | what does the engine say of it, and what is it told? |
+//! | `ask.rs` `ways.rs` | which institution is asked, and what did it say? |
+//! | `stepup.rs` | is it the payer? |
+//! | `chores.rs` | what has become of what nobody asks about? |
+//! | `view.rs` `words.rs` | what do merchants and payers get to see? |
+
+mod answer;
+mod ask;
+mod asked;
+mod assess;
+mod chores;
+mod happen;
+mod merchants;
+pub(crate) mod settings;
+mod stepup;
+mod view;
+mod ways;
+mod words;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use dashmap::DashMap;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+pub(super) use answer::answer;
+pub(super) use chores::start;
+
+use super::log::{self, Level};
+use crate::channel::Instrument;
+use crate::error::{Error, ErrorKind};
+use crate::journal::Chronicle;
+use crate::pay::{Book, CallKey, CallSecret, CodeSecret, PaymentId, Record};
+use merchants::Merchants;
+use settings::Payments;
+use ways::Ways;
+
+/// Most payments whose instruments wait for a challenge to be passed; past it the payer pays anew.
+const HELD_MAX: usize = 100_000;
+/// The file of the secrets that keys and codes are derived from.
+const SECRETS: &str = "secrets";
+
+/// All that payments that move money share.
+pub(super) struct Cashier {
+    book: Mutex<Book>,
+    chronicle: Chronicle,
+    codes: CodeSecret,
+    ways: Ways,
+    merchants: Merchants,
+    settings: Payments,
+    /// What payers pay with and where they are reached, until their challenges are over: in memory alone.
+    held: DashMap<PaymentId, Held>,
+    /// What institutions told of payments besides: in memory alone.
+    notes: DashMap<PaymentId, Note>,
+    /// Keys under which something may have been sent, and those that are being asked about now.
+    calls: Mutex<Calls>,
+    /// What is over at some time if nobody does anything.
+    due: Mutex<Vec<(Instant, PaymentId)>>,
+    /// Something is to be looked after.
+    work: Notify,
+}
+
+#[derive(Default)]
+struct Calls {
+    sent: HashSet<CallKey>,
+    running: HashSet<CallKey>,
+}
+
+struct Held {
+    instrument: Option<Instrument>,
+    /// Where a code is sent.
+    phone: Option<String>,
+    until: Instant,
+}
+
+/// What an institution told.
+#[derive(Debug, Clone, Default)]
+struct Note {
+    code: Option<String>,
+    reference: Option<String>,
+    pay_url: Option<String>,
+}
+
+impl Cashier {
+    /// Brings back what was recorded; `None` when no payments are to be taken.
+    ///
+    /// # Errors
+    /// When settings are wrong, the journal is damaged, another process has it, or the disk fails.
+    pub(super) fn open(settings: &Payments) -> Result<Option<Arc<Cashier>>, Error> {
+        let Some(dir) = &settings.dir else { return Ok(None) };
+        let merchants = Merchants::of(&settings.merchant)?;
+        let ways = Ways::of(settings)?;
+        std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
+        let (call, code) = secrets(dir)?;
+        let mut book = Book::new(CallSecret::new(call));
+        let began = Instant::now();
+        let (chronicle, found) =
+            Chronicle::open(dir, settings.segment_bytes, &mut |kind, version, payload| {
+                let record = Record { kind, version, payload: payload.to_vec() };
+                book.replay(&record).map(|_| ())
+            })?;
+        let unfinished = book.unfinished();
+        let fields = [
+            ("journal", dir.display().to_string().into()),
+            ("records", found.records.into()),
+            ("torn", found.torn.into()),
+            ("unfinished", unfinished.len().into()),
+            ("took_ms", u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).into()),
+        ];
+        log::event(Level::Info, "payments_recovered", &fields);
+        let sent = unfinished.into_iter().map(|call| call.key).collect();
+        let cashier = Cashier {
+            due: Mutex::new(chores::waiting(&book, settings)),
+            book: Mutex::new(book),
+            chronicle,
+            codes: CodeSecret::new(code),
+            ways,
+            merchants,
+            settings: settings.clone(),
+            held: DashMap::new(),
+            notes: DashMap::new(),
+            calls: Mutex::new(Calls { sent, running: HashSet::new() }),
+            work: Notify::new(),
+        };
+        Ok(Some(Arc::new(cashier)))
+    }
+
+    /// What the disk said when it failed: no payments are taken any more.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.chronicle.failure()
+    }
+
+    /// Ends the journal in good order.
+    pub(super) fn close(&self) {
+        self.chronicle.close();
+    }
+
+    /// What the payer pays with, and where they are reached, kept for as long as a challenge may last.
+    fn hold(&self, payment: &PaymentId, instrument: Option<Instrument>, phone: Option<String>) {
+        let now = Instant::now();
+        if self.held.len() >= HELD_MAX {
+            self.held.retain(|_, held| held.until > now);
+        }
+        if self.held.len() < HELD_MAX {
+            let until = now + std::time::Duration::from_secs(crate::pay::CODE_KEPT.secs() as u64 + 60);
+            self.held.insert(payment.clone(), Held { instrument, phone, until });
+        }
+    }
+}
+
+/// The secrets of a journal: drawn with its first start, and the same ever after.
+fn secrets(dir: &Path) -> Result<([u8; 32], [u8; 32]), Error> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let path = dir.join(SECRETS);
+    let mut bytes = [0; 64];
+    match std::fs::read(&path) {
+        Ok(found) => {
+            bytes.copy_from_slice(found.get(..64).filter(|_| found.len() == 64).ok_or_else(|| {
+                Error::new("it does not have the 64 bytes that it was written with; bring back a good copy")
+                    .at(&path)
+                    .of(ErrorKind::Damaged)
+            })?)
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            if dir.join("00000001.log").exists() {
+                let why = "it is missing, and the journal beside it needs it: without it no answer of an institution is \
+                           known; bring back a copy";
+                return Err(Error::new(why).at(&path).of(ErrorKind::Damaged));
+            }
+            bytes = rand::random();
+            let mut options = std::fs::OpenOptions::new();
+            let file = options.write(true).create_new(true).mode(0o600).open(&path);
+            let written = file.and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()));
+            written.map_err(|e| Error::io(&path, e))?;
+        }
+        Err(e) => return Err(Error::io(&path, e)),
+    }
+    let (mut call, mut code) = ([0; 32], [0; 32]);
+    call.copy_from_slice(&bytes[..32]);
+    code.copy_from_slice(&bytes[32..]);
+    Ok((call, code))
+}

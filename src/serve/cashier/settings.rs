@@ -1,0 +1,68 @@
+//! What may be set of payments that move money.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::serve::config::Pause;
+
+/// The section `[payments]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Payments {
+    /// Where they are recorded; without it none are taken.
+    pub(crate) dir: Option<PathBuf>,
+    /// Bytes of a file of that journal.
+    pub(crate) segment_bytes: usize,
+    /// The file that one-time codes are appended to, for whoever sends them; standard error when absent.
+    pub(crate) codes: Option<PathBuf>,
+    /// How long somebody has to look at a payment that is held for review; then it is declined.
+    pub(crate) review: Pause,
+    /// How long an institution is asked again after what it has not answered, at first and at most.
+    pub(crate) ask_again: Pause,
+    pub(crate) ask_again_max: Pause,
+    pub(crate) merchant: Vec<MerchantEntry>,
+}
+
+impl Default for Payments {
+    fn default() -> Payments {
+        Payments {
+            dir: None,
+            segment_bytes: 16 << 20,
+            codes: None,
+            review: Pause::millis(24 * 3_600_000),
+            ask_again: Pause::millis(1_000),
+            ask_again_max: Pause::millis(60_000),
+            merchant: Vec::new(),
+        }
+    }
+}
+
+/// When a card's payment is captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Capture {
+    /// As soon as it is authorized.
+    #[default]
+    Auto,
+    /// When the merchant says so.
+    Manual,
+}
+
+/// What is particular to a merchant.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MerchantEntry {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) capture: Capture,
+    /// `card`, `alipay`, `wechatpay`; all of them when absent.
+    #[serde(default)]
+    pub(crate) methods: Option<Vec<String>>,
+    /// The currencies it may be paid in; any when absent.
+    #[serde(default)]
+    pub(crate) currencies: Option<Vec<String>>,
+    /// The largest payment, such as `"5000 USD"`, in each currency that it names.
+    #[serde(default)]
+    pub(crate) amount_max: Vec<String>,
+}

@@ -1,0 +1,181 @@
+//! What do merchants see of orders and payments?
+
+use serde::Serialize;
+
+use super::{Cashier, Note, words};
+use crate::pay::{Account, Order, OrderId, Payment, Phase};
+
+/// An order as JSON.
+pub(super) fn order(id: &OrderId, order: &Order) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct View<'a> {
+        id: &'a str,
+        amount: String,
+        created_at: String,
+        payments: Vec<&'a str>,
+    }
+    json(&View {
+        id: id.as_str(),
+        amount: order.amount.to_string(),
+        created_at: order.created.to_string(),
+        payments: order.attempts.iter().map(|p| p.as_str()).collect(),
+    })
+}
+
+#[derive(Serialize)]
+struct View<'a> {
+    id: &'a str,
+    merchant: &'a str,
+    order: &'a str,
+    attempt: u32,
+    method: &'a str,
+    amount: String,
+    state: &'a str,
+    captured: String,
+    refunded: String,
+    /// What may still be refunded.
+    refundable: String,
+    merchant_balance: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'a str>,
+    /// The group of the institution's last decline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decline: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    institution_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    /// Where the payer goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pay_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    challenge: Option<Challenge>,
+    operations: Vec<Operation<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    disputes: Vec<Dispute<'a>>,
+    sequence: u32,
+    created_at: String,
+    changed_at: String,
+    message: Message,
+}
+
+#[derive(Serialize)]
+struct Challenge {
+    number: u32,
+    expires_at: String,
+    tries_left: u8,
+    sends: u8,
+}
+
+#[derive(Serialize)]
+struct Operation<'a> {
+    operation: &'a str,
+    amount: String,
+    phase: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decline: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Dispute<'a> {
+    id: &'a str,
+    amount: String,
+    kind: &'a str,
+    state: &'a str,
+}
+
+#[derive(Serialize)]
+struct Message {
+    en: &'static str,
+    zh: &'static str,
+}
+
+/// A payment as JSON.
+pub(super) fn payment(cashier: &Cashier, payment: &Payment) -> Vec<u8> {
+    json(&view(cashier, payment))
+}
+
+/// Payments as a JSON array.
+pub(super) fn payments<'a>(cashier: &Cashier, payments: impl Iterator<Item = &'a Payment>) -> Vec<u8> {
+    json(&payments.map(|p| view(cashier, p)).collect::<Vec<_>>())
+}
+
+fn view<'a>(cashier: &Cashier, payment: &'a Payment) -> View<'a> {
+    use crate::pay::Operation as Op;
+    let ledger = payment.ledger();
+    let money = |minor| crate::money::Money { minor, currency: payment.amount().currency }.to_string();
+    let note = cashier.notes.get(payment.id()).map(|note| note.clone()).unwrap_or_default();
+    let Note { code, reference, pay_url } = note;
+    let [en, zh] = words::state(payment.state());
+    let declined = |phase| match phase {
+        Phase::Declined(group) => Some(group.name()),
+        _ => None,
+    };
+    let challenge = payment.challenge().filter(|_| payment.state() == crate::pay::State::Challenged);
+    View {
+        id: payment.id().as_str(),
+        merchant: payment.merchant().as_str(),
+        order: payment.order().as_str(),
+        attempt: payment.attempt(),
+        method: payment.method().name(),
+        amount: payment.amount().to_string(),
+        state: payment.state().name(),
+        captured: ledger.captured().to_string(),
+        refunded: ledger.refunded().to_string(),
+        refundable: ledger.refundable().to_string(),
+        merchant_balance: money(ledger.balance(Account::Merchant)),
+        channel: payment.channel().map(|c| c.as_str()),
+        decline: payment.operations().last().and_then(|o| declined(o.phase)),
+        institution_code: code,
+        reference,
+        pay_url: pay_url.filter(|_| payment.open().is_some()),
+        challenge: challenge.map(|c| Challenge {
+            number: c.number,
+            expires_at: c.begun.plus(crate::pay::CODE_KEPT).to_string(),
+            tries_left: c.tries_left(),
+            sends: c.sends,
+        }),
+        operations: payment
+            .operations()
+            .iter()
+            .map(|o| Operation {
+                operation: o.operation.name(),
+                amount: match &o.operation {
+                    Op::Authorize | Op::Void => payment.amount().to_string(),
+                    Op::Capture { amount } | Op::Refund { amount, .. } => amount.to_string(),
+                },
+                phase: o.phase.name(),
+                decline: declined(o.phase),
+                refund: match &o.operation {
+                    Op::Refund { refund, .. } => Some(refund.as_str()),
+                    _ => None,
+                },
+            })
+            .collect(),
+        disputes: payment
+            .disputes()
+            .iter()
+            .map(|d| Dispute {
+                id: d.id.as_str(),
+                amount: d.amount.to_string(),
+                kind: d.kind.name(),
+                state: match d.won {
+                    None => "open",
+                    Some(true) => "won",
+                    Some(false) => "lost",
+                },
+            })
+            .collect(),
+        sequence: payment.sequence(),
+        created_at: payment.created_at().to_string(),
+        changed_at: payment.changed_at().to_string(),
+        message: Message { en, zh },
+    }
+}
+
+/// Plain data always serialises.
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
