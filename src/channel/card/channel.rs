@@ -9,7 +9,7 @@ use super::message::Message;
 use super::terms::Terms;
 use crate::channel::{Asking, Channel, Reply, Request};
 use crate::error::{Error, ErrorKind};
-use crate::pay::{Answer, Method};
+use crate::pay::{Answer, DeclineGroup, Method, Operation};
 
 /// Most connections to one institution.
 ///
@@ -108,6 +108,12 @@ impl CardChannel {
         let unsent = |why: String| Reply { sent: before, ..Reply::unsent(why) };
         let question = match question {
             Ok(question) => question,
+            // It can never be asked, and nobody was. But without its card an authorization may have been asked
+            // for by whoever ran before us: then it is to be queried.
+            Err(error) if !before && !lacks_card(request) => {
+                let answer = Answer::Declined(DeclineGroup::Technical);
+                return Reply { answer, ..unsent(error.to_string()) };
+            }
             Err(error) => return unsent(error.to_string()),
         };
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
@@ -120,6 +126,10 @@ impl CardChannel {
             Heard::NotSent(why) => unsent(why),
         }
     }
+}
+
+fn lacks_card(request: &Request) -> bool {
+    request.call.operation == Operation::Authorize && request.instrument.is_none()
 }
 
 impl Channel for CardChannel {
