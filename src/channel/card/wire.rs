@@ -97,6 +97,8 @@ impl Wire {
             let wake = if self.echoing { idle + ECHO_WITHIN } else { idle };
             let (mut read, mut write) = self.stream.split();
             tokio::select! {
+                // That the institution has hung up is to be seen before anything is written.
+                biased;
                 length = read.read(self.frames.room()) => match length {
                     Ok(0) => return "the institution hung up".to_owned(),
                     Ok(length) => {
