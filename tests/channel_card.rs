@@ -588,6 +588,29 @@ fn a_script_that_is_wrong_is_told_with_its_place() {
     );
 }
 
+/// How fast it is, by hand: what one gateway gets out of the simulator on this machine.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn throughput() {
+    let simulated = Simulated::start(Some(""));
+    let guard = Arc::new(Guard::new(Arc::new(simulated.channel()), GuardSettings::default()));
+    let (lanes, each, began) = (64, 500, Instant::now());
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..lanes {
+        let guard = guard.clone();
+        asking.spawn(async move {
+            for _ in 0..each {
+                let request = authorization(1_000, VISA);
+                assert_eq!(guard.ask(&request).await.answer, approved(&request));
+            }
+        });
+    }
+    while let Some(asked) = asking.join_next().await {
+        asked.unwrap();
+    }
+    println!("{:.0} authorizations a second", f64::from(lanes * each) / began.elapsed().as_secs_f64());
+}
+
 /// Both directions with pyiso8583: tests/channels/run starts the peer and this.
 #[tokio::test]
 #[ignore = "needs the peer of tests/channels/run"]

@@ -11,7 +11,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
-use zeroize::Zeroizing;
 
 use super::message::{MESSAGE_BYTES_MAX, Message};
 use super::mti::Version;
@@ -106,9 +105,9 @@ impl Line {
             return Err(why.clone());
         }
         match self.connect().await {
-            Ok(stream) => {
+            Ok((stream, frames)) => {
                 let (queue, questions) = mpsc::channel(QUEUE_MAX);
-                let wire = Wire::new(stream, self.keeping.clone(), self.strays.clone());
+                let wire = Wire::new(stream, frames, self.keeping.clone(), self.strays.clone());
                 tokio::spawn(wire.serve(questions));
                 *current = Current { queue: Some(queue.clone()), failed: None };
                 Ok(queue)
@@ -120,16 +119,18 @@ impl Line {
         }
     }
 
-    async fn connect(&self) -> Result<TcpStream, String> {
+    async fn connect(&self) -> Result<(TcpStream, Frames), String> {
         let address = &self.keeping.address;
         let made = async {
             let mut stream = TcpStream::connect(address).await.map_err(|e| format!("{address}: {e}"))?;
             // Questions are small, and each is waited for.
             stream.set_nodelay(true).map_err(|e| format!("{address}: {e}"))?;
+            let mut frames = Frames::default();
             if self.keeping.sign_on {
-                sign_on(&mut stream, self.keeping.version).await.map_err(|e| format!("{address}: {e}"))?;
+                let signed = sign_on(&mut stream, &mut frames, self.keeping.version).await;
+                signed.map_err(|e| format!("{address}: {e}"))?;
             }
-            Ok(stream)
+            Ok((stream, frames))
         };
         let within = self.keeping.connect_within;
         timeout(within, made)
@@ -138,23 +139,23 @@ impl Line {
     }
 }
 
-/// Says who we are, and waits for a welcome.
-async fn sign_on(stream: &mut TcpStream, version: Version) -> Result<(), String> {
+/// Says who we are, and waits for a welcome. What else the institution has to say meanwhile is passed over.
+async fn sign_on(stream: &mut TcpStream, frames: &mut Frames, version: Version) -> Result<(), String> {
     let request = wire::network(version, wire::SIGN_ON, 1).ok_or("a sign-on can't be written")?;
-    let mut frame = Zeroizing::new(Vec::with_capacity(LENGTH_BYTES + MESSAGE_BYTES_MAX));
+    let mut frame = Vec::with_capacity(LENGTH_BYTES + MESSAGE_BYTES_MAX);
     wire::frame(&mut frame, &request).ok_or("a sign-on can't be written")?;
     stream.write_all(&frame).await.map_err(|e| e.to_string())?;
-    let mut frames = Frames::default();
     loop {
+        while let Some(message) = frames.next()? {
+            if Some(message.mti) == request.mti.answer() {
+                let welcome = message.get(39) == Some("00");
+                return if welcome { Ok(()) } else { Err("it refuses the sign-on".to_owned()) };
+            }
+        }
         let length = stream.read(frames.room()).await.map_err(|e| e.to_string())?;
         if length == 0 {
             return Err("it hung up at the sign-on".to_owned());
         }
         frames.filled(length);
-        if let Some(answer) = frames.next()? {
-            let welcome = Some(answer.mti) == request.mti.answer() && answer.get(39) == Some("00");
-            // Nothing else was asked, so that nothing may follow.
-            return if welcome { Ok(()) } else { Err("it refuses the sign-on".to_owned()) };
-        }
     }
 }

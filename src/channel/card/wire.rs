@@ -58,13 +58,18 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, keeping: Arc<Keeping>, strays: Arc<AtomicU64>) -> Wire {
+    pub(super) fn new(
+        stream: TcpStream,
+        frames: Frames,
+        keeping: Arc<Keeping>,
+        strays: Arc<AtomicU64>,
+    ) -> Wire {
         Wire {
             stream,
             keeping,
             strays,
             waiting: HashMap::new(),
-            frames: Frames::default(),
+            frames,
             // Never grown, so that no copy of what was in it is left behind.
             out: Zeroizing::new(Vec::with_capacity(OUT_BYTES_MAX)),
             at: 0,
@@ -320,5 +325,70 @@ mod tests {
             frames.filled(2);
             assert_eq!(frames.next().is_ok(), good);
         }
+    }
+
+    /// Both ends of a connection, and its wire.
+    async fn wired() -> (TcpStream, Wire) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let stream = TcpStream::connect(&address).await.unwrap();
+        let keeping = Keeping {
+            address,
+            version: Version::Of1987,
+            connect_within: ECHO_WITHIN,
+            sign_on: false,
+            echo_every: None,
+        };
+        let wire = Wire::new(stream, Frames::default(), Arc::new(keeping), Arc::default());
+        (listener.accept().await.unwrap().0, wire)
+    }
+
+    fn question(number: usize) -> (Outgoing, oneshot::Receiver<Heard>) {
+        let mut question = Message::new(Mti::new(Version::Of1987, Class::Financial, Function::Advice));
+        question.set(11, "000001").unwrap();
+        question.set(37, format!("{number:012}")).unwrap();
+        let (tell, told) = oneshot::channel();
+        (Outgoing { question, tell }, told)
+    }
+
+    #[tokio::test]
+    async fn no_more_wait_than_may_and_who_gave_up_does_not_count() {
+        let (_peer, mut wire) = wired().await;
+        let mut waiting = Vec::new();
+        for number in 0..IN_FLIGHT_MAX {
+            let (outgoing, told) = question(number);
+            wire.ask(outgoing);
+            wire.wrote(wire.out.len());
+            waiting.push(told);
+        }
+        assert!(waiting.iter_mut().all(|told| told.try_recv().is_err()));
+        let (outgoing, mut told) = question(IN_FLIGHT_MAX);
+        wire.ask(outgoing);
+        assert!(matches!(told.try_recv(), Ok(Heard::NotSent(_))) && wire.out.is_empty());
+        waiting.truncate(10);
+        let (outgoing, mut told) = question(IN_FLIGHT_MAX);
+        wire.ask(outgoing);
+        assert!(told.try_recv().is_err() && !wire.out.is_empty() && wire.waiting.len() == 11);
+    }
+
+    #[tokio::test]
+    async fn when_it_ends_everybody_is_told_whether_a_byte_of_theirs_was_written() {
+        let (peer, mut wire) = wired().await;
+        let ((one, told_one), (two, told_two), (three, told_three)) = (question(1), question(2), question(3));
+        wire.ask(one);
+        let first = wire.out.len();
+        wire.ask(two);
+        // A byte of the first, no more; the third is still in the queue.
+        wire.wrote(1);
+        assert!(first > 1);
+        let (queue, questions) = mpsc::channel(1);
+        assert!(queue.try_send(three).is_ok());
+        drop(peer);
+        // Known before anything else is written.
+        wire.stream.readable().await.unwrap();
+        wire.serve(questions).await;
+        assert!(matches!(told_one.await, Ok(Heard::Gone(_))));
+        assert!(matches!(told_two.await, Ok(Heard::NotSent(_))));
+        assert!(matches!(told_three.await, Ok(Heard::NotSent(_))));
     }
 }

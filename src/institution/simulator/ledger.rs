@@ -13,10 +13,10 @@ use crate::error::Error;
 use crate::money::Money;
 use crate::pay::CallKey;
 
-/// Most keys in a ledger; past it nothing new is done.
+/// Most keys in a ledger, each counted for every operation asked for under it; past it nothing new is done.
 ///
 /// ```
-/// assert!(tollgate::institution::simulator::LEDGER_ENTRIES_MAX >= 1_000_000);
+/// assert_eq!(tollgate::institution::simulator::LEDGER_ENTRIES_MAX, 10_000_000);
 /// ```
 pub const LEDGER_ENTRIES_MAX: usize = 10_000_000;
 
@@ -131,6 +131,7 @@ pub struct Delivered {
 pub struct Ledger {
     codes: Codes,
     at_once: bool,
+    most: usize,
     books: Mutex<Books>,
 }
 
@@ -144,7 +145,12 @@ struct Books {
 impl Ledger {
     /// Empty books, in memory.
     pub fn new(kind: super::Kind) -> Ledger {
-        Ledger { codes: kind.codes(), at_once: kind.captures_at_once(), books: Mutex::default() }
+        Ledger {
+            codes: kind.codes(),
+            at_once: kind.captures_at_once(),
+            most: LEDGER_ENTRIES_MAX,
+            books: Mutex::default(),
+        }
     }
 
     /// Books that are written to a file; what is in it already is known again.
@@ -201,8 +207,9 @@ impl Ledger {
     /// When it can't be written down. Then nothing is to be answered.
     pub fn deliver(&self, order: &Order, payer: Option<&str>, script: &Script) -> Result<Delivered, Error> {
         let mut books = self.books.lock();
-        if books.deliveries.len() >= LEDGER_ENTRIES_MAX {
-            return Err(Error::new(format!("the ledger is full: it has {LEDGER_ENTRIES_MAX} keys")));
+        let is_new = !books.deliveries.contains_key(&(order.key, order.operation));
+        if is_new && books.deliveries.len() >= self.most {
+            return Err(Error::new(format!("the ledger is full: it has {} keys", self.most)));
         }
         let delivery = books.deliveries.entry((order.key, order.operation)).or_default();
         *delivery += 1;
@@ -396,6 +403,13 @@ mod tests {
         assert_eq!((codes[0].as_str(), ledger.entries().len()), ("25", 0));
         let (codes, ledger) = said(&[(1, Operation::Authorize, 100), (1, Operation::Authorize, 100)], script);
         assert_eq!((codes[1].as_str(), ledger.entries()[0].effects), ("00", 1));
+    }
+
+    #[test]
+    fn a_full_ledger_takes_nothing_new() {
+        let ledger = Ledger { most: 2, ..Ledger::new(Kind::Card) };
+        let take = |key| ledger.deliver(&order(key, Operation::Authorize, 100), None, &Script::default());
+        assert!(take(1).is_ok() && take(2).is_ok() && take(3).is_err() && take(2).is_ok());
     }
 
     #[test]
