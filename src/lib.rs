@@ -50,6 +50,8 @@ mod describe;
 mod engine;
 mod error;
 mod expr;
+#[cfg(feature = "serve")]
+pub mod institution;
 mod journal;
 pub mod learn;
 mod list;
@@ -126,6 +128,7 @@ pub use velocity::{
 /// What the fuzz targets call; no part of the crate's interface.
 #[doc(hidden)]
 pub mod fuzzing {
+    pub use crate::channel::card::fuzz as iso8583;
     pub use crate::codec::fuzzing::{csv_rows, json_payment};
     pub use crate::journal::fuzzing::journal;
     pub use crate::learn::import::fuzzing::import;

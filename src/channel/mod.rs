@@ -4,6 +4,7 @@
 //! anything was sent at all, for only what was never sent may be tried by another way. Nothing is decided here;
 //! what an answer does to a payment is for [`Book`](crate::pay::Book).
 
+pub mod card;
 mod request;
 
 pub use request::{Asking, Callback, CallbackError, Instrument, Reply, Request};
