@@ -5,8 +5,12 @@
 //! what an answer does to a payment is for [`Book`](crate::pay::Book).
 
 mod request;
+mod route;
+mod terms;
 
 pub use request::{Asking, Callback, CallbackError, Instrument, Reply, Request};
+pub use route::{Route, Routed, Way};
+pub use terms::{BASIS_POINTS_MAX, Fee, Refusal, Tariff, Terms, Units};
 
 use crate::pay::Method;
 
