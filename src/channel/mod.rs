@@ -4,13 +4,29 @@
 //! anything was sent at all, for only what was never sent may be tried by another way. Nothing is decided here;
 //! what an answer does to a payment is for [`Book`](crate::pay::Book).
 
+#[cfg(feature = "serve")]
+mod alipay;
+#[cfg(feature = "serve")]
+mod http;
+#[cfg(feature = "serve")]
+mod key;
 mod request;
 mod route;
 mod terms;
+#[cfg(feature = "serve")]
+mod wallet;
+#[cfg(feature = "serve")]
+mod wechatpay;
 
+#[cfg(feature = "serve")]
+pub use alipay::{Alipay, AlipaySettings};
+#[cfg(feature = "serve")]
+pub use key::{SigningKey, VerifyingKey};
 pub use request::{Asking, Callback, CallbackError, Instrument, Reply, Request};
 pub use route::{Route, Routed, Way};
 pub use terms::{BASIS_POINTS_MAX, Fee, Refusal, Tariff, Terms, Units};
+#[cfg(feature = "serve")]
+pub use wechatpay::{WechatPay, WechatPaySettings};
 
 use crate::pay::Method;
 
