@@ -50,6 +50,8 @@ mod describe;
 mod engine;
 mod error;
 mod expr;
+#[cfg(feature = "serve")]
+pub mod institution;
 mod journal;
 pub mod learn;
 mod list;

@@ -5,7 +5,8 @@
 //! what an answer does to a payment is for [`Book`](crate::pay::Book).
 
 #[cfg(feature = "serve")]
-mod alipay;
+pub(crate) mod alipay;
+pub mod card;
 #[cfg(feature = "serve")]
 mod http;
 #[cfg(feature = "serve")]
@@ -14,9 +15,9 @@ mod request;
 mod route;
 mod terms;
 #[cfg(feature = "serve")]
-mod wallet;
+pub(crate) mod wallet;
 #[cfg(feature = "serve")]
-mod wechatpay;
+pub(crate) mod wechatpay;
 
 #[cfg(feature = "serve")]
 pub use alipay::{Alipay, AlipaySettings};

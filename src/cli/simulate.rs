@@ -1,5 +1,8 @@
 //! `simulate`: payments that never happened.
 
+#[cfg(feature = "serve")]
+mod institution;
+
 use std::path::PathBuf;
 
 use crate::batch::Observer;
@@ -18,10 +21,18 @@ use crate::time::Timestamp;
 /// weeks have their rhythm, and fraud campaigns are planted: card testing, account takeover, bust-out.
 /// Outcomes come along: `status`, `settled_at`, the label `fraud` and the `campaign`.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  \
     tollgate simulate --payments 1000000 --out payments.parquet\n  \
-    tollgate simulate --seed 7 --days 60 --to jsonl | tollgate score")]
+    tollgate simulate --seed 7 --days 60 --to jsonl | tollgate score\n  \
+    tollgate simulate institution --kind card --listen 127.0.0.1:8583"
+)]
 pub(super) struct Args {
+    #[cfg(feature = "serve")]
+    #[command(subcommand)]
+    other: Option<Other>,
     /// How many payments
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     payments: u64,
@@ -48,6 +59,13 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// What is simulated instead of payments.
+#[cfg(feature = "serve")]
+#[derive(clap::Subcommand)]
+enum Other {
+    Institution(institution::Args),
+}
+
 fn parse_time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).ok_or_else(|| "not an instant such as 2026-01-01T00:00:00Z".to_owned())
 }
@@ -56,6 +74,10 @@ fn parse_time(text: &str) -> Result<Timestamp, String> {
 const SHEET_ROWS: u64 = 8192;
 
 pub(super) fn run(args: Args) -> Result<u8, Error> {
+    #[cfg(feature = "serve")]
+    if let Some(Other::Institution(args)) = args.other {
+        return institution::run(args);
+    }
     let schema = Schema::standard();
     let defaults = SimulatorSettings::default();
     let settings = SimulatorSettings {

@@ -5,8 +5,8 @@
 //! payer scans a QR code (`alipay.trade.precreate`) until the order's time is over.
 
 mod answer;
-mod codes;
-mod form;
+pub(crate) mod codes;
+pub(crate) mod form;
 mod notify;
 
 use std::fmt;

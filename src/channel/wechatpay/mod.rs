@@ -5,10 +5,10 @@
 //! one that nobody paid by then is closed, so that nobody can.
 
 mod answer;
-mod ask;
+pub(crate) mod ask;
 mod codes;
-mod notify;
-mod sign;
+pub(crate) mod notify;
+pub(crate) mod sign;
 
 use std::fmt;
 use std::path::PathBuf;

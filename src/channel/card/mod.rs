@@ -1,0 +1,27 @@
+//! Cards: ISO 8583 over TCP.
+//!
+//! A [`Message`] is a type ([`Mti`]) and fields in the forms of ISO 8583:1987, written in ASCII, with two bytes of
+//! length before it on the line. `spec` is the table of fields, `request` says which message asks for what,
+//! `answer` what counts as its answer, `code` what field 39 means. Trace and reference numbers come from the
+//! call's key (`numbers`), which itself is in field 48 (`private`), so that a repetition is seen to be one.
+//! docs/channels.md has the fields and the codes.
+
+pub(crate) mod amount;
+mod answer;
+mod code;
+mod message;
+mod mti;
+mod numbers;
+pub(crate) mod private;
+pub(crate) mod request;
+mod spec;
+mod terms;
+
+pub use amount::Exponents;
+pub use answer::answer;
+pub use code::Meaning;
+#[doc(hidden)]
+pub use message::fuzz;
+pub use message::{MESSAGE_BYTES_MAX, Message, MessageError};
+pub use mti::{Class, Function, Mti, Version};
+pub use terms::Terms;
