@@ -28,7 +28,7 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// Connections to one wallet.
 #[derive(Debug)]
-pub(super) struct Http {
+pub(crate) struct Http {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     /// Scheme and authority, without a path.
     base: String,
@@ -36,7 +36,7 @@ pub(super) struct Http {
 }
 
 /// What came back.
-pub(super) enum Heard {
+pub(crate) enum Heard {
     /// No connection: not a byte was sent.
     Unsent(String),
     /// The connection ended before the answer did.
@@ -46,15 +46,15 @@ pub(super) enum Heard {
 }
 
 /// An answer, whole.
-pub(super) struct Answered {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answered {
     /// The header of a name, if it is plain text.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
@@ -65,7 +65,7 @@ impl Http {
     ///
     /// # Errors
     /// When it is no such address, or there is nobody to trust.
-    pub(super) fn new(url: &str, ca: Option<&Path>) -> Result<Http, Error> {
+    pub(crate) fn new(url: &str, ca: Option<&Path>) -> Result<Http, Error> {
         let wrong =
             || Error::new(format!("`{url}` is no address of a wallet; write it as https://HOST/PATH"));
         let uri: Uri = url.parse().map_err(|_| wrong())?;
@@ -88,7 +88,7 @@ impl Http {
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_MAX));
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(trusting(ca)?)
+            .with_tls_config(trusting(ca, scheme)?)
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
@@ -101,12 +101,12 @@ impl Http {
     }
 
     /// The path of the address, without a slash at its end.
-    pub(super) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
     /// Sends one request and waits for the whole answer.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
@@ -136,7 +136,7 @@ impl Http {
 }
 
 /// What time it is: signatures bear it.
-pub(super) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).ok().and_then(Timestamp::from_micros).unwrap_or_default()
 }
@@ -147,11 +147,12 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-fn trusting(ca: Option<&Path>) -> Result<ClientConfig, Error> {
+fn trusting(ca: Option<&Path>, scheme: &str) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
     match ca {
+        None if scheme == "http" => {}
         None => {
-            // What this machine trusts and can't be read is nobody to trust; over plain HTTP nobody is needed.
+            // What can't be read is nobody to trust: then the first connection says so.
             for certificate in rustls_native_certs::load_native_certs().certs {
                 drop(roots.add(certificate));
             }

@@ -8,7 +8,7 @@
 pub(crate) mod alipay;
 pub mod card;
 #[cfg(feature = "serve")]
-mod http;
+pub(crate) mod http;
 #[cfg(feature = "serve")]
 mod key;
 mod request;

@@ -47,7 +47,6 @@ impl Seal {
     }
 
     /// Seals, as WeChat Pay does: for simulators.
-    #[cfg(test)]
     pub(crate) fn close(&self, plain: &[u8], nonce: &str, beside: &str) -> Option<String> {
         let mut bytes = Zeroizing::new(plain.to_vec());
         let nonce = Nonce::try_assume_unique_for_key(nonce.as_bytes()).ok()?;
