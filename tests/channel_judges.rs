@@ -10,6 +10,7 @@ use tollgate::channel::{
     Alipay, AlipaySettings, Callback, CallbackError, Channel, Request, SigningKey, WechatPay,
     WechatPaySettings,
 };
+use tollgate::institution::simulator::{Institution, Kind, Ledger, Script, WalletKeys};
 use tollgate::pay::{Answer, Call, CallKey, MerchantId, Method, Operation, OrderId, PaymentId};
 use tollgate::{Currency, Money, Span, Timestamp};
 
@@ -43,7 +44,7 @@ fn command(script: &str, args: &[&str]) -> Command {
         _ => PathBuf::from("node"),
     };
     let mut command = Command::new(interpreter);
-    command.arg(script).args(args).stdout(Stdio::piped());
+    command.arg(script).args(args).stdout(Stdio::piped()).stderr(Stdio::inherit());
     command
 }
 
@@ -195,4 +196,43 @@ fn get(port: u16, path: &str) -> String {
     let mut all = String::new();
     stream.read_to_string(&mut all).expect("an answer");
     all.split_once("\r\n\r\n").expect("a head").1.to_owned()
+}
+
+/// An SDK is the merchant, and the wallet is our simulator.
+fn bought(script: &str, kind: Kind, path: &str) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = runtime.block_on(async {
+        let keys = WalletKeys::open(folder.path()).expect("keys");
+        let institution =
+            Institution::listen(kind, "127.0.0.1:0", Script::default(), Ledger::new(kind)).await;
+        let institution = institution.expect("it listens").keys(keys);
+        let port = institution.address().port();
+        tokio::spawn(institution.serve());
+        port
+    });
+    let keys = folder.path().display().to_string();
+    let done =
+        command(script, &[&format!("http://127.0.0.1:{port}{path}"), &keys]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.trim().ends_with("ok"), "{said}");
+}
+
+#[test]
+#[ignore = "needs the SDKs"]
+fn alipays_own_sdk_buys_from_our_alipay() {
+    bought("merchant_alipay.cjs", Kind::Alipay, "/gateway.do");
+}
+
+#[test]
+#[ignore = "needs the SDKs"]
+fn wechatpayv3_buys_from_our_wechat_pay() {
+    bought("merchant_wechatpay.py", Kind::Wechatpay, "");
+}
+
+#[test]
+#[ignore = "needs the SDKs"]
+fn wechatpay_node_v3_buys_from_our_wechat_pay() {
+    bought("merchant_wechatpay.cjs", Kind::Wechatpay, "");
 }

@@ -90,7 +90,7 @@ fn headers(wallet: &Wallet, body: &str, at: Timestamp) -> Option<Vec<(&'static s
     let (nonce, at) = (format!("{:032X}", u128::from_le_bytes(nonce)), (at.micros() / SECOND).to_string());
     let signature = wallet.keys.wallet.sign(&of_answer(&at, &nonce, body.as_bytes())).ok()?;
     Some(vec![
-        ("content-type", "application/json".to_owned()),
+        ("content-type", "application/json; charset=utf-8".to_owned()),
         ("wechatpay-timestamp", at),
         ("wechatpay-nonce", nonce),
         ("wechatpay-serial", SERIAL.to_owned()),
