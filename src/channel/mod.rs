@@ -14,6 +14,7 @@ mod key;
 mod request;
 mod route;
 mod terms;
+mod units;
 #[cfg(feature = "serve")]
 pub(crate) mod wallet;
 #[cfg(feature = "serve")]
@@ -25,7 +26,8 @@ pub use alipay::{Alipay, AlipaySettings};
 pub use key::{SigningKey, VerifyingKey};
 pub use request::{Asking, Callback, CallbackError, Instrument, Reply, Request};
 pub use route::{Route, Routed, Way};
-pub use terms::{BASIS_POINTS_MAX, Fee, Refusal, Tariff, Terms, Units};
+pub use terms::{BASIS_POINTS_MAX, Fee, Refusal, Tariff, Terms};
+pub use units::Units;
 #[cfg(feature = "serve")]
 pub use wechatpay::{WechatPay, WechatPaySettings};
 
@@ -78,5 +80,11 @@ pub trait Channel: Send + Sync {
     fn callback(&self, callback: &Callback<'_>) -> Result<Reply, CallbackError> {
         let _ = callback;
         Err(CallbackError::Unexpected)
+    }
+
+    /// What an institution that calls reads to know that it need not call again; anything else, and any status that
+    /// is no success, has it call again.
+    fn taken(&self) -> &'static str {
+        ""
     }
 }

@@ -258,8 +258,7 @@ async fn called(mut stream: TcpStream, channel: Arc<dyn Channel>, told: Told) {
         .collect();
     let read = channel.callback(&Callback { now: now(), headers: &headers, body: &bytes[length..] });
     let (status, word) = match &read {
-        Ok(_) if channel.method() == Method::Alipay => ("200 OK", Alipay::TAKEN),
-        Ok(_) => ("200 OK", WechatPay::TAKEN),
+        Ok(_) => ("200 OK", channel.taken()),
         Err(_) => ("400 Bad Request", "fail"),
     };
     told.lock().unwrap().push(read);

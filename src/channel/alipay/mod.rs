@@ -80,13 +80,6 @@ pub struct Alipay {
 }
 
 impl Alipay {
-    /// What Alipay reads when it has called, to call no more.
-    ///
-    /// ```
-    /// assert_eq!(tollgate::channel::Alipay::TAKEN, "success");
-    /// ```
-    pub const TAKEN: &str = "success";
-
     /// The channel; nothing is sent yet.
     ///
     /// # Errors
@@ -153,6 +146,10 @@ impl Channel for Alipay {
 
     fn callback(&self, callback: &Callback<'_>) -> Result<Reply, CallbackError> {
         notify::read(&self.settings, callback.body)
+    }
+
+    fn taken(&self) -> &'static str {
+        "success"
     }
 }
 

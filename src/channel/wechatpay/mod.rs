@@ -100,13 +100,6 @@ impl fmt::Debug for WechatPay {
 }
 
 impl WechatPay {
-    /// What WeChat Pay reads when it has called, to call no more.
-    ///
-    /// ```
-    /// assert!(tollgate::channel::WechatPay::TAKEN.contains("SUCCESS"));
-    /// ```
-    pub const TAKEN: &str = r#"{"code":"SUCCESS"}"#;
-
     /// The channel; nothing is sent yet.
     ///
     /// # Errors
@@ -205,6 +198,10 @@ impl Channel for WechatPay {
 
     fn callback(&self, callback: &Callback<'_>) -> Result<Reply, CallbackError> {
         notify::open(self, callback)
+    }
+
+    fn taken(&self) -> &'static str {
+        r#"{"code":"SUCCESS"}"#
     }
 }
 

@@ -1,21 +1,24 @@
 //! How does the simulated Alipay answer? Forms in, signed objects out.
 
+mod letter;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use hyper::http::request::Parts;
 use serde_json::{Value as Json, json};
 
-use super::notify::{self, Letter};
+use super::notify;
 use super::order::{Fault, Placed, Standing};
 use super::{Said, Wallet};
 use crate::channel::alipay::form::{Ask, TIME, signed, yuan};
 use crate::channel::http::now;
 use crate::channel::wallet::china;
-use crate::institution::simulator::{Act, Entry, Operation};
+use crate::institution::simulator::{Act, Operation};
 use crate::money::{Currency, Money};
 use crate::pay::CallKey;
 use crate::time::{Span, Timestamp};
+pub(super) use letter::letter;
 
 /// How long an order can be paid that does not say so.
 const PAY_WITHIN: Span = Span::from_secs(15 * 86_400);
@@ -293,42 +296,4 @@ fn refund(wallet: &Arc<Wallet>, asked: &Asked, key: CallKey, amount: Money) -> J
     let sum = wallet.orders.paid(asked.key).map_or(0, |entry| entry.refunded);
     let change = if given.repeated { "N" } else { "Y" };
     done(asked, json!({ "trade_no": trade_no(asked.key), "fund_change": change, "refund_fee": yuan_of(sum) }))
-}
-
-/// A notification of how an order stands, or of a refund of it.
-pub(super) fn letter(
-    wallet: &Wallet,
-    order: &Placed,
-    standing: Standing,
-    refund: Option<&Entry>,
-    at: Timestamp,
-) -> Option<Letter> {
-    let id = format!("{}{}", order.key, at.micros());
-    let at = china(at, TIME);
-    let mut fields = vec![
-        ("app_id", order.app.clone()),
-        ("charset", "utf-8".to_owned()),
-        ("notify_id", id),
-        ("notify_time", at.clone()),
-        ("notify_type", "trade_status_sync".to_owned()),
-        ("out_trade_no", order.key.to_string()),
-        ("sign_type", "RSA2".to_owned()),
-        ("subject", "\u{978b} & \"more\" + 50%".to_owned()),
-        ("total_amount", yuan(order.amount)),
-        ("trade_no", trade_no(order.key)),
-        ("trade_status", status(wallet, order, standing).to_owned()),
-        ("version", "1.0".to_owned()),
-    ];
-    if standing == Standing::Paid {
-        fields.push(("gmt_payment", at.clone()));
-    }
-    if let Some(refund) = refund {
-        let sum = wallet.orders.paid(order.key).map_or(0, |entry| entry.refunded);
-        fields.extend([("gmt_refund", at), ("out_biz_no", refund.key.clone()), ("refund_fee", yuan_of(sum))]);
-    }
-    let sign = wallet.keys.wallet.sign(signed(&fields, &["sign_type"]).as_bytes()).ok()?;
-    fields.push(("sign", sign));
-    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-    let kind = "application/x-www-form-urlencoded; charset=utf-8".to_owned();
-    Some(Letter { headers: vec![("content-type", kind)], body })
 }

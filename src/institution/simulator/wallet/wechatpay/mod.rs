@@ -1,20 +1,22 @@
 //! How does the simulated WeChat Pay answer? Signed JSON both ways.
 
+mod letter;
+
 use std::sync::Arc;
 
 use hyper::http::request::Parts;
 use serde_json::{Value as Json, json};
 
-use super::notify::{self, Letter};
+use super::notify;
 use super::order::{Fault, Placed, Standing};
 use super::{Said, Wallet};
 use crate::channel::http::now;
-use crate::channel::wechatpay::notify::{ALGORITHM, Seal};
 use crate::channel::wechatpay::sign::{APART_MAX, SCHEME, of_answer, of_request};
 use crate::institution::simulator::{Act, Entry, Operation};
 use crate::money::{Currency, Money};
 use crate::pay::CallKey;
 use crate::time::{Span, Timestamp};
+pub(super) use letter::{letter, refund_letter};
 
 /// What the simulator's key is called.
 const SERIAL: &str = "PUB_KEY_ID_0119000000012026";
@@ -281,44 +283,4 @@ fn refund_query(wallet: &Wallet, key: CallKey) -> Answer {
             (act, 200, refund_object(&entry, total))
         }
     }
-}
-
-/// A notification of how an order stands.
-pub(super) fn letter(wallet: &Wallet, order: &Placed, standing: Standing, at: Timestamp) -> Option<Letter> {
-    let event = if standing == Standing::Paid { "TRANSACTION.SUCCESS" } else { "TRANSACTION.OTHER" };
-    sealed(wallet, event, "transaction", &transaction(wallet, order, standing), at)
-}
-
-/// A notification of a refund.
-pub(super) fn refund_letter(
-    wallet: &Wallet,
-    order: &Placed,
-    refund: &Entry,
-    at: Timestamp,
-) -> Option<Letter> {
-    let mut object = refund_object(refund, order.amount.minor);
-    object["mchid"] = order.merchant.clone().into();
-    object["refund_status"] = object["status"].take();
-    if let Some(amount) = object["amount"].as_object_mut() {
-        amount.remove("currency");
-    }
-    if let Some(object) = object.as_object_mut() {
-        object.remove("status");
-    }
-    sealed(wallet, "REFUND.SUCCESS", "refund", &object, at)
-}
-
-fn sealed(wallet: &Wallet, event: &str, what: &str, plain: &Json, at: Timestamp) -> Option<Letter> {
-    let mut nonce = [0; 6];
-    aws_lc_rs::rand::fill(&mut nonce).ok()?;
-    let nonce: String = nonce.iter().map(|byte| format!("{byte:02x}")).collect();
-    let ciphertext =
-        Seal::new(wallet.keys.api_key.as_bytes())?.close(plain.to_string().as_bytes(), &nonce, what)?;
-    let body = json!({
-        "id": nonce, "event_type": event, "resource_type": "encrypt-resource", "summary": event,
-        "resource": { "algorithm": ALGORITHM, "original_type": what, "ciphertext": ciphertext,
-            "associated_data": what, "nonce": nonce },
-    })
-    .to_string();
-    Some(Letter { headers: headers(wallet, &body, at)?, body })
 }
