@@ -128,6 +128,8 @@ pub use velocity::{
 /// What the fuzz targets call; no part of the crate's interface.
 #[doc(hidden)]
 pub mod fuzzing {
+    #[cfg(feature = "serve")]
+    pub use crate::channel::fuzzing::wallet;
     pub use crate::codec::fuzzing::{csv_rows, json_payment};
     pub use crate::journal::fuzzing::journal;
     pub use crate::learn::import::fuzzing::import;

@@ -1,6 +1,7 @@
 //! Alipay and WeChat Pay from end to end: the channels against the simulated wallets, over sockets.
 #![cfg(feature = "serve")]
 
+use std::io::BufRead;
 use std::time::Duration;
 
 use proptest::test_runner::{Config, TestRunner};
@@ -313,6 +314,47 @@ async fn until_final(channel: &dyn Channel, mut request: Request) -> Answer {
         }
     }
     Answer::Unknown
+}
+
+/// The command: keys are made once, and what was paid is known again after a kill.
+#[tokio::test]
+async fn the_command_plays_a_wallet_that_outlives_a_kill() {
+    for kind in BOTH {
+        let mut wired = Wired::new(kind, Script::default(), None).await;
+        let (keys, ledger) = (wired.file(""), wired.file("of-the-process.jsonl"));
+        let start = |pay_after: &[&str]| {
+            let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"))
+                .args(["simulate", "institution", "--kind", kind.name(), "--listen", "127.0.0.1:0"])
+                .arg("--keys")
+                .arg(&keys)
+                .arg("--ledger")
+                .arg(&ledger)
+                .args(pay_after)
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            let port: u16 = line.trim().rsplit(':').next().unwrap().parse().unwrap();
+            (child, port)
+        };
+        let (mut first, port) = start(&["--pay-after", "0"]);
+        wired.port = port;
+        wired.channel = wired.channel_with("merchant", "wallet", 900);
+        let order = wired.request(1, 700);
+        assert!(wired.ask(&order).await.pay_url.is_some());
+        assert_eq!(wired.callbacks(1).await[0].as_ref().unwrap().answer, approved(700));
+        first.kill().unwrap();
+        first.wait().unwrap();
+
+        let (mut second, port) = start(&[]);
+        wired.port = port;
+        wired.channel = wired.channel_with("merchant", "wallet", 900);
+        assert_eq!(wired.query(&order).await.answer, approved(700));
+        assert_eq!(wired.ask(&wired.refund(2, 1, 700, 100)).await.answer, approved(100));
+        second.kill().unwrap();
+        second.wait().unwrap();
+    }
 }
 
 /// Bytes that come from anywhere else than the wallet prove nothing, however many they are.

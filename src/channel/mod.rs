@@ -8,6 +8,8 @@
 pub(crate) mod alipay;
 pub mod card;
 #[cfg(feature = "serve")]
+pub(crate) mod fuzzing;
+#[cfg(feature = "serve")]
 pub(crate) mod http;
 #[cfg(feature = "serve")]
 mod key;

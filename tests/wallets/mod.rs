@@ -86,7 +86,8 @@ impl Wired {
         wired
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    /// A file beside the keys.
+    pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 

@@ -7,6 +7,7 @@
 mod answer;
 pub(crate) mod codes;
 pub(crate) mod form;
+pub(super) mod fuzzing;
 mod notify;
 
 use std::fmt;

@@ -7,6 +7,7 @@
 mod answer;
 pub(crate) mod ask;
 mod codes;
+pub(super) mod fuzzing;
 pub(crate) mod notify;
 pub(crate) mod sign;
 

@@ -15,7 +15,7 @@ use crate::channel::{Callback, CallbackError, Reply};
 pub(crate) const ALGORITHM: &str = "AEAD_AES_256_GCM";
 
 #[derive(Deserialize)]
-struct Notification {
+pub(super) struct Notification {
     resource: Resource,
 }
 
@@ -26,6 +26,14 @@ struct Resource {
     #[serde(default)]
     associated_data: String,
     nonce: String,
+}
+
+impl Notification {
+    /// Opens the sealed part; `None` when it was sealed in another way, with another key, or changed.
+    pub(super) fn open(&self, seal: &Seal) -> Option<Zeroizing<Vec<u8>>> {
+        let Resource { algorithm, ciphertext, associated_data, nonce } = &self.resource;
+        if algorithm == ALGORITHM { seal.open(ciphertext, nonce, associated_data) } else { None }
+    }
 }
 
 /// The key that notifications are sealed with. It is wiped when dropped, by the library that keeps it.
@@ -63,16 +71,10 @@ pub(super) fn open(channel: &WechatPay, callback: &Callback<'_>) -> Result<Reply
     let malformed = |why: &str| CallbackError::Malformed(why.to_owned());
     let settings = &channel.settings;
     verify(&settings.wechat_keys, |name| callback.header(name), callback.body, callback.now)?;
-    let resource = serde_json::from_slice::<Notification>(callback.body)
-        .map_err(|_| malformed("it is no notification"))?
-        .resource;
-    if resource.algorithm != ALGORITHM {
-        return Err(malformed("it is sealed in an unknown way"));
-    }
-    let plain = channel
-        .seal
-        .open(&resource.ciphertext, &resource.nonce, &resource.associated_data)
-        .ok_or_else(|| malformed("it is sealed with another key"))?;
+    let notification = serde_json::from_slice::<Notification>(callback.body);
+    let notification = notification.map_err(|_| malformed("it is no notification"))?;
+    let plain =
+        notification.open(&channel.seal).ok_or_else(|| malformed("it is sealed otherwise than agreed"))?;
     let said = read(&plain).ok_or_else(|| malformed("its sealed part is no object"))?;
     if !is_for(&said, settings) {
         return Err(malformed("it is for another merchant"));
