@@ -128,6 +128,7 @@ pub use velocity::{
 /// What the fuzz targets call; no part of the crate's interface.
 #[doc(hidden)]
 pub mod fuzzing {
+    pub use crate::channel::card::fuzz as iso8583;
     #[cfg(feature = "serve")]
     pub use crate::channel::fuzzing::wallet;
     pub use crate::codec::fuzzing::{csv_rows, json_payment};

@@ -4,11 +4,16 @@
 //! length before it on the line. `spec` is the table of fields, `request` says which message asks for what,
 //! `answer` what counts as its answer, `code` what field 39 means. Trace and reference numbers come from the
 //! call's key (`numbers`), which itself is in field 48 (`private`), so that a repetition is seen to be one.
+//! With the feature `serve` there is `channel`, which asks: `line` makes connections and `wire` is what goes over one.
 //! docs/channels.md has the fields and the codes.
 
 pub(crate) mod amount;
 mod answer;
+#[cfg(feature = "serve")]
+mod channel;
 mod code;
+#[cfg(feature = "serve")]
+mod line;
 mod message;
 mod mti;
 mod numbers;
@@ -16,9 +21,13 @@ pub(crate) mod private;
 pub(crate) mod request;
 mod spec;
 mod terms;
+#[cfg(feature = "serve")]
+mod wire;
 
 pub use amount::Exponents;
 pub use answer::answer;
+#[cfg(feature = "serve")]
+pub use channel::{CARD_CONNECTIONS_MAX, CardChannel, CardSettings};
 pub use code::Meaning;
 #[doc(hidden)]
 pub use message::fuzz;

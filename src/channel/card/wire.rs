@@ -1,0 +1,324 @@
+//! What goes over a connection while it lasts? Frames of two bytes of length and a message, both ways at once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::line::{Heard, Keeping, Outgoing};
+use super::message::{MESSAGE_BYTES_MAX, Message};
+use super::mti::{Class, Function, Mti, Version};
+
+/// Bytes of the length that comes before a message.
+pub(super) const LENGTH_BYTES: usize = 2;
+/// Bytes of a whole frame.
+const FRAME_BYTES_MAX: usize = LENGTH_BYTES + MESSAGE_BYTES_MAX;
+/// Bytes that wait to be written; more is left in the queue.
+const OUT_BYTES_MAX: usize = 4 * FRAME_BYTES_MAX;
+/// Most questions that wait for their answers, on one connection.
+pub(super) const IN_FLIGHT_MAX: usize = 10_000;
+/// How long an echo may take.
+const ECHO_WITHIN: Duration = Duration::from_secs(10);
+/// Field 70: what a network message wants.
+pub(super) const SIGN_ON: &str = "001";
+const ECHO: &str = "301";
+
+/// What an answer has to have for somebody to be waiting for it: type, trace number and reference number.
+type Tag = (Mti, String, String);
+
+struct Waiting {
+    tell: oneshot::Sender<Heard>,
+    /// Bytes that were to be written before its first.
+    start: u64,
+}
+
+/// One connection and what it owes.
+pub(super) struct Wire {
+    stream: TcpStream,
+    keeping: Arc<Keeping>,
+    strays: Arc<AtomicU64>,
+    waiting: HashMap<Tag, Vec<Waiting>>,
+    frames: Frames,
+    out: Zeroizing<Vec<u8>>,
+    /// How much of `out` is written.
+    at: usize,
+    /// How much was written, and how much of that and of `out` was put there, since the beginning.
+    written: u64,
+    put: u64,
+    heard: Instant,
+    echoes: u32,
+    echoing: bool,
+}
+
+impl Wire {
+    pub(super) fn new(stream: TcpStream, keeping: Arc<Keeping>, strays: Arc<AtomicU64>) -> Wire {
+        Wire {
+            stream,
+            keeping,
+            strays,
+            waiting: HashMap::new(),
+            frames: Frames::default(),
+            // Never grown, so that no copy of what was in it is left behind.
+            out: Zeroizing::new(Vec::with_capacity(OUT_BYTES_MAX)),
+            at: 0,
+            written: 0,
+            put: 0,
+            heard: Instant::now(),
+            echoes: 1,
+            echoing: false,
+        }
+    }
+
+    /// Serves the connection to its end, and then tells all who wait.
+    pub(super) async fn serve(mut self, mut questions: mpsc::Receiver<Outgoing>) {
+        let why = self.converse(&mut questions).await;
+        questions.close();
+        while let Ok(left) = questions.try_recv() {
+            let _ = left.tell.send(Heard::NotSent(why.clone()));
+        }
+        for waiting in self.waiting.into_values().flatten() {
+            let sent = waiting.start < self.written;
+            let heard = if sent { Heard::Gone(why.clone()) } else { Heard::NotSent(why.clone()) };
+            let _ = waiting.tell.send(heard);
+        }
+    }
+
+    /// Until there is a reason to end, which it returns.
+    async fn converse(&mut self, questions: &mut mpsc::Receiver<Outgoing>) -> String {
+        loop {
+            let idle = self.heard + self.keeping.echo_every.unwrap_or(Duration::from_secs(3600));
+            let wake = if self.echoing { idle + ECHO_WITHIN } else { idle };
+            let (mut read, mut write) = self.stream.split();
+            tokio::select! {
+                // That the institution has hung up is to be seen before anything is written.
+                biased;
+                length = read.read(self.frames.room()) => match length {
+                    Ok(0) => return "the institution hung up".to_owned(),
+                    Ok(length) => {
+                        self.frames.filled(length);
+                        (self.heard, self.echoing) = (Instant::now(), false);
+                        if let Err(why) = self.hear() {
+                            return why;
+                        }
+                    }
+                    Err(error) => return error.to_string(),
+                },
+                length = write.write(self.out.get(self.at..).unwrap_or_default()), if self.at < self.out.len() => {
+                    match length {
+                        Ok(0) => return "nothing can be written any more".to_owned(),
+                        Ok(length) => self.wrote(length),
+                        Err(error) => return error.to_string(),
+                    }
+                }
+                question = questions.recv(), if self.out.len() + FRAME_BYTES_MAX <= OUT_BYTES_MAX => match question {
+                    Some(question) => self.ask(question),
+                    None => return "the channel was closed".to_owned(),
+                },
+                () = sleep_until(wake), if self.keeping.echo_every.is_some() => {
+                    if self.echoing {
+                        return format!("no answer to an echo within {ECHO_WITHIN:?}");
+                    }
+                    self.echoing = true;
+                    self.echoes = self.echoes.wrapping_add(1);
+                    if let Some(echo) = network(self.keeping.version, ECHO, self.echoes) {
+                        self.put(&echo);
+                    }
+                }
+            }
+        }
+    }
+
+    fn wrote(&mut self, length: usize) {
+        self.at += length;
+        self.written += length as u64;
+        if self.at >= self.out.len() {
+            self.out.zeroize();
+            self.at = 0;
+        }
+    }
+
+    /// Appends a frame if there is room, and says where it starts.
+    fn put(&mut self, message: &Message) -> Option<u64> {
+        let from = self.out.len();
+        frame(&mut self.out, message)?;
+        let start = self.put;
+        self.put += (self.out.len() - from) as u64;
+        Some(start)
+    }
+
+    fn ask(&mut self, Outgoing { question, tell }: Outgoing) {
+        // Nobody waits for it any more; that it was never sent can only do good.
+        if tell.is_closed() {
+            return;
+        }
+        let tag = question.mti.answer().and_then(|mti| tag(mti, &question));
+        let Some(tag) = tag else {
+            let _ = tell.send(Heard::NotSent("it has no numbers to be answered by".to_owned()));
+            return;
+        };
+        if self.waiting.len() >= IN_FLIGHT_MAX {
+            self.waiting.retain(|_, waiting| waiting.iter().any(|one| !one.tell.is_closed()));
+        }
+        if self.waiting.len() >= IN_FLIGHT_MAX {
+            let _ = tell.send(Heard::NotSent(format!("{IN_FLIGHT_MAX} requests are unanswered already")));
+            return;
+        }
+        match self.put(&question) {
+            Some(start) => self.waiting.entry(tag).or_default().push(Waiting { tell, start }),
+            None => drop(tell.send(Heard::NotSent("the message is too long".to_owned()))),
+        }
+    }
+
+    /// Takes what has come.
+    ///
+    /// # Errors
+    /// When it can't be read. What comes after it can't be relied on, so the connection ends.
+    fn hear(&mut self) -> Result<(), String> {
+        while let Some(message) = self.frames.next()? {
+            let waiting = tag(message.mti, &message).and_then(|tag| self.waiting.remove(&tag));
+            match (waiting, message.mti.class) {
+                (Some(waiting), _) => {
+                    // The same question may have been asked twice at once.
+                    for one in waiting {
+                        let _ = one.tell.send(Heard::Answer(message.clone()));
+                    }
+                }
+                (None, Class::Network) => {
+                    if let Some(answer) =
+                        welcome(&message).filter(|_| self.out.len() + FRAME_BYTES_MAX <= OUT_BYTES_MAX)
+                    {
+                        self.put(&answer);
+                    }
+                }
+                (None, _) => {
+                    self.strays.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn tag(mti: Mti, message: &Message) -> Option<Tag> {
+    Some((mti, message.get(11)?.to_owned(), message.get(37)?.to_owned()))
+}
+
+/// Appends a message with its length. `None` when it is too long.
+pub(super) fn frame(out: &mut Vec<u8>, message: &Message) -> Option<()> {
+    let bytes = Zeroizing::new(message.write());
+    let length = u16::try_from(bytes.len()).ok().filter(|_| bytes.len() <= MESSAGE_BYTES_MAX)?;
+    out.extend(length.to_be_bytes());
+    out.extend_from_slice(&bytes);
+    Some(())
+}
+
+/// A message about the connection itself.
+pub(super) fn network(version: Version, information: &str, number: u32) -> Option<Message> {
+    let mut message = Message::new(Mti::new(version, Class::Network, Function::Request));
+    let at = TimeZone::UTC.to_datetime(jiff::Timestamp::now());
+    message.set(7, at.strftime("%m%d%H%M%S").to_string()).ok()?;
+    message.set(11, format!("{:06}", number % 999_999 + 1)).ok()?;
+    message.set(70, information).ok()?;
+    Some(message)
+}
+
+/// The answer to the institution's own echo.
+fn welcome(message: &Message) -> Option<Message> {
+    let mut answer = Message::new(message.mti.answer()?);
+    for field in [7, 11, 70] {
+        if let Some(value) = message.get(field) {
+            answer.set(field, value).ok()?;
+        }
+    }
+    answer.set(39, "00").ok()?;
+    Some(answer)
+}
+
+/// Bytes that have come, and the messages in them.
+pub(super) struct Frames {
+    bytes: Zeroizing<Vec<u8>>,
+    length: usize,
+}
+
+impl Default for Frames {
+    fn default() -> Frames {
+        Frames { bytes: Zeroizing::new(vec![0; 2 * FRAME_BYTES_MAX]), length: 0 }
+    }
+}
+
+impl Frames {
+    /// Where the next bytes go; never empty once the messages were taken out.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.length..).unwrap_or_default()
+    }
+
+    pub(super) fn filled(&mut self, length: usize) {
+        self.length += length;
+    }
+
+    /// The next message, if it is whole.
+    ///
+    /// # Errors
+    /// When it is too long, or no message.
+    pub(super) fn next(&mut self) -> Result<Option<Message>, String> {
+        let filled = self.bytes.get(..self.length).unwrap_or_default();
+        let Some((length, rest)) = filled.split_first_chunk() else { return Ok(None) };
+        let length = usize::from(u16::from_be_bytes(*length));
+        if length > MESSAGE_BYTES_MAX {
+            return Err(format!(
+                "the institution sends {length} bytes, more than the limit of {MESSAGE_BYTES_MAX}"
+            ));
+        }
+        let Some(message) = rest.get(..length) else { return Ok(None) };
+        let message =
+            Message::read(message).map_err(|e| format!("what the institution sends can't be read: {e}"))?;
+        let taken = LENGTH_BYTES + length;
+        self.bytes.copy_within(taken..self.length, 0);
+        self.length -= taken;
+        Ok(Some(message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(number: u32) -> Message {
+        network(Version::Of1987, ECHO, number).unwrap()
+    }
+
+    #[test]
+    fn messages_come_out_of_bytes_however_they_are_cut() {
+        let mut stream = Vec::new();
+        (1..=50).for_each(|n| frame(&mut stream, &message(n)).unwrap());
+        for size in [1, 2, 3, 59, 60, 61, 1000] {
+            let (mut frames, mut found) = (Frames::default(), 0);
+            for part in stream.chunks(size) {
+                frames.room()[..part.len()].copy_from_slice(part);
+                frames.filled(part.len());
+                while let Some(next) = frames.next().unwrap() {
+                    found += 1;
+                    assert_eq!(next.get(11), message(found).get(11));
+                }
+            }
+            assert_eq!((found, frames.length), (50, 0), "{size}");
+        }
+    }
+
+    #[test]
+    fn a_length_is_believed_up_to_its_limit() {
+        for (length, good) in [(MESSAGE_BYTES_MAX, true), (MESSAGE_BYTES_MAX + 1, false)] {
+            let mut frames = Frames::default();
+            frames.room()[..2].copy_from_slice(&(length as u16).to_be_bytes());
+            frames.filled(2);
+            assert_eq!(frames.next().is_ok(), good);
+        }
+    }
+}
