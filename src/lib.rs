@@ -129,6 +129,8 @@ pub use velocity::{
 #[doc(hidden)]
 pub mod fuzzing {
     pub use crate::channel::card::fuzz as iso8583;
+    #[cfg(feature = "serve")]
+    pub use crate::channel::fuzzing::wallet;
     pub use crate::codec::fuzzing::{csv_rows, json_payment};
     pub use crate::journal::fuzzing::journal;
     pub use crate::learn::import::fuzzing::import;

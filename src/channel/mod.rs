@@ -4,10 +4,34 @@
 //! anything was sent at all, for only what was never sent may be tried by another way. Nothing is decided here;
 //! what an answer does to a payment is for [`Book`](crate::pay::Book).
 
+#[cfg(feature = "serve")]
+pub(crate) mod alipay;
 pub mod card;
+#[cfg(feature = "serve")]
+pub(crate) mod fuzzing;
+#[cfg(feature = "serve")]
+pub(crate) mod http;
+#[cfg(feature = "serve")]
+mod key;
 mod request;
+mod route;
+mod terms;
+mod units;
+#[cfg(feature = "serve")]
+pub(crate) mod wallet;
+#[cfg(feature = "serve")]
+pub(crate) mod wechatpay;
 
+#[cfg(feature = "serve")]
+pub use alipay::{Alipay, AlipaySettings};
+#[cfg(feature = "serve")]
+pub use key::{SigningKey, VerifyingKey};
 pub use request::{Asking, Callback, CallbackError, Instrument, Reply, Request};
+pub use route::{Route, Routed, Way};
+pub use terms::{BASIS_POINTS_MAX, Fee, Refusal, Tariff, Terms};
+pub use units::Units;
+#[cfg(feature = "serve")]
+pub use wechatpay::{WechatPay, WechatPaySettings};
 
 use crate::pay::Method;
 
@@ -58,5 +82,11 @@ pub trait Channel: Send + Sync {
     fn callback(&self, callback: &Callback<'_>) -> Result<Reply, CallbackError> {
         let _ = callback;
         Err(CallbackError::Unexpected)
+    }
+
+    /// What an institution that calls reads to know that it need not call again; anything else, and any status that
+    /// is no success, has it call again.
+    fn taken(&self) -> &'static str {
+        ""
     }
 }

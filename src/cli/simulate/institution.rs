@@ -1,10 +1,11 @@
 //! `simulate institution`: what plays an institution's part.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::cli::exit;
 use crate::error::Error;
-use crate::institution::simulator::{Institution, Kind, Ledger, Script};
+use crate::institution::simulator::{Institution, Kind, Ledger, Script, WalletKeys};
 
 /// Play an institution that moves no money
 ///
@@ -13,7 +14,8 @@ use crate::institution::simulator::{Institution, Kind, Ledger, Script};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     tollgate simulate institution --kind card --listen 127.0.0.1:8583\n  \
-    tollgate simulate institution --kind card --listen 127.0.0.1:0 --script faults.toml --ledger ledger.jsonl\n\n\
+    tollgate simulate institution --kind card --listen 127.0.0.1:0 --script faults.toml --ledger ledger.jsonl\n  \
+    tollgate simulate institution --kind alipay --listen 127.0.0.1:8600 --keys keys --pay-after 2000\n\n\
     docs/channels.md has the script's form, and the cards and amounts that do something without one.")]
 pub(in crate::cli) struct Args {
     /// Which institution
@@ -28,6 +30,13 @@ pub(in crate::cli) struct Args {
     /// Write what it did here, a line of JSON for each change; what is in it already is known again
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
+    /// Keys of a wallet and its merchant, made here if they are not there [default: some that nobody knows]
+    #[arg(long, value_name = "FOLDER")]
+    keys: Option<PathBuf>,
+    /// Payers pay a wallet's order so many milliseconds after it was placed [default: when POST /simulate/ORDER/pay
+    /// says so]
+    #[arg(long, value_name = "MS")]
+    pay_after: Option<u64>,
 }
 
 pub(in crate::cli) fn run(args: Args) -> Result<u8, Error> {
@@ -42,9 +51,16 @@ pub(in crate::cli) fn run(args: Args) -> Result<u8, Error> {
         Some(path) => Ledger::open(args.kind, path)?,
         None => Ledger::new(args.kind),
     };
+    let keys = args.keys.as_deref().map(WalletKeys::open).transpose()?;
     let runtime = tokio::runtime::Runtime::new().map_err(|e| Error::io("the runtime", e))?;
     runtime.block_on(async {
-        let institution = Institution::listen(args.kind, &args.listen, script, ledger).await?;
+        let mut institution = Institution::listen(args.kind, &args.listen, script, ledger).await?;
+        if let Some(keys) = keys {
+            institution = institution.keys(keys);
+        }
+        if let Some(delay) = args.pay_after {
+            institution = institution.pay_after(Duration::from_millis(delay));
+        }
         crate::cli::print(format_args!("{} listens on {}", args.kind.name(), institution.address()))?;
         tokio::select! {
             () = institution.serve() => {}

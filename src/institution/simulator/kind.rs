@@ -13,6 +13,10 @@ use super::{Codes, Script};
 pub enum Kind {
     /// A card's issuer behind its acquirer: ISO 8583 over TCP
     Card,
+    /// Alipay's gateway: signed forms over HTTP
+    Alipay,
+    /// WeChat Pay's API v3: signed JSON over HTTP
+    Wechatpay,
 }
 
 impl Kind {
@@ -20,6 +24,8 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Kind::Card => "card",
+            Kind::Alipay => "alipay",
+            Kind::Wechatpay => "wechatpay",
         }
     }
 
@@ -27,6 +33,7 @@ impl Kind {
     pub const fn captures_at_once(self) -> bool {
         match self {
             Kind::Card => false,
+            Kind::Alipay | Kind::Wechatpay => true,
         }
     }
 
@@ -36,6 +43,20 @@ impl Kind {
             Kind::Card => {
                 Codes { approved: "00", declined: "05", not_found: "25", above: "13", closed: "12" }
             }
+            Kind::Alipay => Codes {
+                approved: "10000",
+                declined: "ACQ.PAYMENT_FAIL",
+                not_found: "ACQ.TRADE_NOT_EXIST",
+                above: "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL",
+                closed: "ACQ.TRADE_STATUS_ERROR",
+            },
+            Kind::Wechatpay => Codes {
+                approved: "SUCCESS",
+                declined: "TRADE_ERROR",
+                not_found: "RESOURCE_NOT_EXISTS",
+                above: "INVALID_REQUEST",
+                closed: "ORDER_CLOSED",
+            },
         }
     }
 
@@ -46,6 +67,8 @@ impl Kind {
     pub fn script(self) -> Script {
         let text = match self {
             Kind::Card => include_str!("card.toml"),
+            Kind::Alipay => include_str!("alipay.toml"),
+            Kind::Wechatpay => include_str!("wechatpay.toml"),
         };
         Script::parse(text).unwrap_or_default()
     }

@@ -9,9 +9,11 @@ mod kind;
 mod ledger;
 mod play;
 mod script;
+mod wallet;
 
 pub use kind::Kind;
 pub use ledger::{Codes, Delivered, Entry, LEDGER_ENTRIES_MAX, Ledger, Order};
 use play::Books;
 pub use play::{Institution, SIMULATOR_CONNECTIONS_MAX};
 pub use script::{Act, Asked, Operation, SCRIPT_DELAY_MAX, SCRIPT_RULES_MAX, Script};
+pub use wallet::WalletKeys;

@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use super::{Delivered, Kind, Ledger, Order, Script, card};
+use super::wallet::{Wallet, WalletKeys};
+use super::{Act, Asked, Delivered, Entry, Kind, Ledger, Order, Script, card, wallet};
 use crate::error::Error;
+use crate::pay::CallKey;
 
 /// Most connections at a time; who comes after waits.
 ///
@@ -26,6 +29,21 @@ impl Books {
     /// Takes a request: [`Ledger::deliver`].
     pub(super) fn deliver(&self, order: &Order, payer: Option<&str>) -> Result<Delivered, Error> {
         self.ledger.deliver(order, payer, &self.script)
+    }
+
+    /// What the script says of a request, for those who count by themselves how often it came.
+    pub(super) fn act(&self, asked: &Asked<'_>) -> Act {
+        self.script.act(asked)
+    }
+
+    /// Does what is to be done, whatever the script says of it.
+    pub(super) fn post(&self, order: &Order) -> Result<Delivered, Error> {
+        self.ledger.deliver(order, None, &Script::default())
+    }
+
+    /// What is known under a key.
+    pub(super) fn find(&self, key: CallKey) -> Option<Entry> {
+        self.ledger.find(key)
     }
 }
 
@@ -49,6 +67,8 @@ pub struct Institution {
     listener: TcpListener,
     address: SocketAddr,
     books: Arc<Books>,
+    keys: Option<WalletKeys>,
+    pay_after: Option<Duration>,
 }
 
 impl Institution {
@@ -64,7 +84,28 @@ impl Institution {
     ) -> Result<Institution, Error> {
         let listener = TcpListener::bind(address).await.map_err(|e| Error::io(address, e))?;
         let address = listener.local_addr().map_err(|e| Error::io(address, e))?;
-        Ok(Institution { kind, listener, address, books: Arc::new(Books { script, ledger }) })
+        Ok(Institution {
+            kind,
+            listener,
+            address,
+            books: Arc::new(Books { script, ledger }),
+            keys: None,
+            pay_after: None,
+        })
+    }
+
+    /// With these keys, if it is a wallet; otherwise it makes some that nobody knows.
+    #[must_use]
+    pub fn keys(mut self, keys: WalletKeys) -> Institution {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// With payers who pay an order so long after it was placed; otherwise they wait until they are told to.
+    #[must_use]
+    pub fn pay_after(mut self, delay: Duration) -> Institution {
+        self.pay_after = Some(delay);
+        self
     }
 
     /// Where it listens.
@@ -74,6 +115,11 @@ impl Institution {
 
     /// Takes connections, for ever.
     pub async fn serve(self) {
+        let keys = match self.keys.map_or_else(WalletKeys::generate, Ok) {
+            Ok(keys) => keys,
+            Err(error) => return eprintln!("error: {error}"),
+        };
+        let wallet = Arc::new(Wallet::new(self.kind, self.books.clone(), keys, self.pay_after));
         let room = Arc::new(Semaphore::new(SIMULATOR_CONNECTIONS_MAX));
         loop {
             let Ok(place) = room.clone().acquire_owned().await else { return };
@@ -91,6 +137,13 @@ impl Institution {
                     card::serve(stream, books).await;
                     drop(place);
                 }),
+                Kind::Alipay | Kind::Wechatpay => {
+                    let wallet = wallet.clone();
+                    tokio::spawn(async move {
+                        wallet::serve(stream, wallet).await;
+                        drop(place);
+                    })
+                }
             };
         }
     }

@@ -1,0 +1,200 @@
+//! How are bytes brought to a wallet, and did any of them leave?
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::http::request::Builder;
+use hyper::{HeaderMap, Method, Request, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::error::Error;
+use crate::time::Timestamp;
+
+/// Most bytes of an answer; those of wallets are a few thousand.
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// A wallet closes connections that nothing goes over; we do before.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+/// Longer than that a connection is not waited for: nothing was sent yet.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// Connections to one wallet.
+#[derive(Debug)]
+pub(crate) struct Http {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    /// Scheme and authority, without a path.
+    base: String,
+    path: String,
+}
+
+/// What came back.
+pub(crate) enum Heard {
+    /// No connection: not a byte was sent.
+    Unsent(String),
+    /// The connection ended before the answer did.
+    Lost(String),
+    /// An answer.
+    Answer(Answered),
+}
+
+/// An answer, whole.
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answered {
+    /// The header of a name, if it is plain text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+impl Http {
+    /// To `https://HOST[:PORT][/PATH]`, or `http://` on this machine; `ca` are authorities to trust instead of the
+    /// machine's own.
+    ///
+    /// # Errors
+    /// When it is no such address, or there is nobody to trust.
+    pub(crate) fn new(url: &str, ca: Option<&Path>) -> Result<Http, Error> {
+        let wrong =
+            || Error::new(format!("`{url}` is no address of a wallet; write it as https://HOST/PATH"));
+        let uri: Uri = url.parse().map_err(|_| wrong())?;
+        let (scheme, authority) = uri.scheme_str().zip(uri.authority()).ok_or_else(wrong)?;
+        if authority.as_str().contains('@') {
+            return Err(Error::new("the address of a wallet bears no password; it signs instead"));
+        }
+        if uri.query().is_some() {
+            return Err(wrong());
+        }
+        let is_here = matches!(authority.host(), "127.0.0.1" | "localhost" | "[::1]");
+        match scheme {
+            "https" => {}
+            "http" if is_here => {}
+            "http" => return Err(Error::new(format!("`{url}` is not safe; write it as https://"))),
+            _ => return Err(wrong()),
+        }
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_MAX));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(trusting(ca, scheme)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_MAX)
+            .build(connector);
+        let path = uri.path().trim_end_matches('/').to_owned();
+        Ok(Http { client, base: format!("{scheme}://{authority}"), path })
+    }
+
+    /// The path of the address, without a slash at its end.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Sends one request and waits for the whole answer.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Heard {
+        let builder = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        let builder = headers.iter().fold(builder, |b: Builder, (name, value)| b.header(*name, *value));
+        let request = match builder.body(Full::new(Bytes::from(body))) {
+            Ok(request) => request,
+            Err(e) => return Heard::Unsent(e.to_string()),
+        };
+        let (head, body) = match self.client.request(request).await {
+            Ok(response) => response.into_parts(),
+            Err(e) if e.is_connect() => return Heard::Unsent(chain(&e)),
+            Err(e) => return Heard::Lost(chain(&e)),
+        };
+        match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
+            Ok(body) => Heard::Answer(Answered {
+                status: head.status.as_u16(),
+                headers: head.headers,
+                body: body.to_bytes(),
+            }),
+            Err(e) => Heard::Lost(e.to_string()),
+        }
+    }
+}
+
+/// What time it is: signatures bear it.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).ok().and_then(Timestamp::from_micros).unwrap_or_default()
+}
+
+/// What went wrong, down to its cause.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |e| e.source());
+    causes.last().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+fn trusting(ca: Option<&Path>, scheme: &str) -> Result<ClientConfig, Error> {
+    let mut roots = RootCertStore::empty();
+    match ca {
+        None if scheme == "http" => {}
+        None => {
+            // What can't be read is nobody to trust: then the first connection says so.
+            for certificate in rustls_native_certs::load_native_certs().certs {
+                drop(roots.add(certificate));
+            }
+        }
+        Some(path) => {
+            let wrong =
+                |e: rustls::pki_types::pem::Error| Error::new(format!("no certificate in PEM: {e}")).at(path);
+            for certificate in CertificateDer::pem_file_iter(path).map_err(wrong)? {
+                roots
+                    .add(certificate.map_err(wrong)?)
+                    .map_err(|e| Error::new(e.to_string()).at(PathBuf::from(path)))?;
+            }
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|e| Error::new(e.to_string()))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_wallets_are_safe_ones() {
+        for (url, path) in [
+            ("https://openapi.alipay.com/gateway.do", Some("/gateway.do")),
+            ("https://api.mch.weixin.qq.com", Some("")),
+            ("https://api.mch.weixin.qq.com/", Some("")),
+            ("http://127.0.0.1:8080/gateway.do", Some("/gateway.do")),
+            ("http://[::1]:8080", Some("")),
+            ("http://openapi.alipay.com/gateway.do", None),
+            ("http://127.0.0.1.example/", None),
+            ("https://me:secret@openapi.alipay.com/", None),
+            ("https://openapi.alipay.com/?a=b", None),
+            ("ftp://127.0.0.1/", None),
+            ("openapi.alipay.com", None),
+            ("", None),
+        ] {
+            assert_eq!(Http::new(url, None).ok().as_ref().map(Http::path), path, "{url}");
+        }
+    }
+}
