@@ -217,4 +217,8 @@ impl Channel for Guard {
     fn callback(&self, callback: &Callback<'_>) -> Result<Reply, CallbackError> {
         self.channel.callback(callback)
     }
+
+    fn taken(&self) -> &'static str {
+        self.channel.taken()
+    }
 }

@@ -107,6 +107,11 @@ async fn handle(
         Route::OpenApi => Ok(score::json(openapi::document().to_string())),
         Route::Console => Ok(console::page()),
         Route::ConsolePart => console::part(part),
+        Route::Callback => {
+            body::plain(&head.headers)?;
+            let bytes = body::read(incoming, limits.body_bytes, timeouts.body.0).await?;
+            cashier::callback(app, decoded(part)?, head.clone(), bytes).await
+        }
         Route::Lists => Ok(lists::names(app)),
         Route::ListLookup => {
             let bytes = body::read(incoming, limits.body_bytes, timeouts.body.0).await?;

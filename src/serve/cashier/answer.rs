@@ -13,15 +13,17 @@ use super::asked::{
     Verdict, read,
 };
 use super::happen::{Fault, advance, changed, happen};
-use super::{Cashier, assess, stepup, view};
+use super::{Cashier, ask, assess, chores, stepup, view};
+use crate::channel::{Callback, CallbackError, Channel as _};
 use crate::money::Money;
 use crate::pay::{
-    Change, DisputeId, Error as Refusal, Event, MerchantId, Operation, OperatorId, OrderId, PaymentId,
-    RefundId, RequestKey, ReviewResult, State,
+    Change, ChannelId, DisputeId, Error as Refusal, Event, MerchantId, Operation, OperatorId, OrderId,
+    PaymentId, RefundId, RequestKey, ReviewResult, State,
 };
 use crate::serve::app::App;
 use crate::serve::idempotency;
 use crate::serve::keys::Key;
+use crate::serve::log::{self, Level};
 use crate::serve::problem::{Kind, Problem};
 use crate::serve::reply::Reply;
 use crate::serve::routes::{Entry, Route};
@@ -54,17 +56,37 @@ pub(in crate::serve) async fn answer(
     head: &Parts,
     body: Bytes,
 ) -> Result<Response<Reply>, Problem> {
-    let Some(cashier) = app.cashier.clone() else {
-        return Err(Problem::new(Kind::NotFound, "no payments are taken here")
-            .remedy("`payments.dir` says where they are recorded"));
-    };
+    let cashier = app.cashier.clone().ok_or_else(off)?;
     let own = idempotency::named(&head.headers)?.map(str::to_owned);
     let asked = Asked { app: app.clone(), cashier, key: key.index, route: entry.route, part, body };
     // What has begun is brought to its end, though the caller may be gone.
     let done = tokio::spawn(async move { asked.answered(own).await.map_err(Fault::problem) });
-    done.await.unwrap_or_else(|_| {
-        Err(Problem::new(Kind::NotRecorded, "it was given up half-way; ask what became of it"))
-    })
+    done.await.unwrap_or_else(|_| Err(given_up()))
+}
+
+/// Takes what an institution tells by itself.
+///
+/// # Errors
+/// Why it is not taken.
+pub(in crate::serve) async fn callback(
+    app: &Arc<App>,
+    channel: String,
+    head: Parts,
+    body: Bytes,
+) -> Result<Response<Reply>, Problem> {
+    let cashier = app.cashier.clone().ok_or_else(off)?;
+    let asked = Asked { app: app.clone(), cashier, key: 0, route: Route::Callback, part: channel, body };
+    let done = tokio::spawn(async move { asked.told(&head).await.map_err(Fault::problem) });
+    done.await.unwrap_or_else(|_| Err(given_up()))
+}
+
+fn off() -> Problem {
+    Problem::new(Kind::NotFound, "no payments are taken here")
+        .remedy("`payments.dir` says where they are recorded")
+}
+
+fn given_up() -> Problem {
+    Problem::new(Kind::NotRecorded, "it was given up half-way; ask what became of it")
 }
 
 impl Asked {
@@ -236,8 +258,8 @@ impl Asked {
             .merchants
             .admit(&merchant, method, amount)
             .map_err(|(code, why)| Problem::new(Kind::PaymentRefused, why).code(code))?;
-        if cashier.ways.carrying(method).next().is_none() {
-            let why = format!("no channel carries {method} payments");
+        if cashier.ways.taking(method, amount, assess::country(body.facts())).next().is_none() {
+            let why = format!("no channel takes {amount} by {method} from this payer");
             return Err(Problem::new(Kind::PaymentRefused, why)
                 .code("no_channel")
                 .remedy("[[payments.channel]] entries are the channels there are")
@@ -381,6 +403,36 @@ impl Asked {
                 Change::DisputeOpened { dispute, amount, kind: body.kind()? }
             }
         })
+    }
+
+    /// What an institution tells by itself: proved, read, recorded, and then acknowledged.
+    async fn told(&self, head: &Parts) -> Result<Response<Reply>, Fault> {
+        let nobody = || Problem::new(Kind::NotFound, "no channel has this name");
+        let name = ChannelId::parse(&self.part).map_err(|_| nobody())?;
+        let way = self.cashier.ways.named(&name).ok_or_else(nobody)?;
+        let text = |(name, value): (&HeaderName, &HeaderValue)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        };
+        let headers: Vec<_> = head.headers.iter().filter_map(text).collect();
+        let callback = Callback { now: log::now(), headers: &headers, body: &self.body };
+        let reply = way.channel.callback(&callback).map_err(|e| {
+            log::event(
+                Level::Warn,
+                "callback_refused",
+                &[("channel", name.as_str().into()), ("why", e.to_string().into())],
+            );
+            match e {
+                CallbackError::Unexpected => nobody(),
+                e => Problem::new(Kind::NotAllowed, e.to_string()).code("bad_callback"),
+            }
+        })?;
+        let cashier = &self.cashier;
+        let (payment, effects) = ask::told(cashier, &reply).await?;
+        chores::carry_on(&self.app, cashier, &payment, effects).await;
+        let mut taken = Response::new(Reply::whole(way.channel.taken()));
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        taken.headers_mut().insert(hyper::header::CONTENT_TYPE, plain);
+        Ok(taken)
     }
 
     /// What somebody is to look at, the oldest first.

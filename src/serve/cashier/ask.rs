@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::happen::{Fault, changed};
-use super::{Cashier, Note};
+use super::ways::Way;
+use super::{Cashier, Note, assess};
 use crate::channel::{Channel, Reply, Request};
 use crate::pay::{
-    Answer, Call, CallKey, Change, ChannelId, DeclineGroup, Effect, Event, MerchantId, Operation,
+    Answer, Call, CallKey, Change, ChannelId, DeclineGroup, Effect, Event, MerchantId, Operation, PaymentId,
 };
 use crate::serve::log::{self, Level};
 
@@ -80,17 +81,16 @@ pub(super) async fn call(cashier: &Arc<Cashier>, call: Call) -> Result<Vec<Effec
     let Some((request, chosen)) = cashier.request(&call) else { return Ok(Vec::new()) };
     let merchant = request.merchant.clone();
     let first = request.repetition == 0;
-    let mut ways: Vec<(ChannelId, Arc<dyn Channel>)> = match &chosen {
-        Some(name) => cashier.ways.named(name).map(|c| (name.clone(), c.clone())).into_iter().collect(),
-        None => Vec::new(),
-    };
+    let mut ways: Vec<Way> =
+        chosen.as_ref().and_then(|name| cashier.ways.named(name)).cloned().into_iter().collect();
     // Only what was never sent may go another way.
     if first && call.operation == Operation::Authorize {
-        let others = cashier.ways.carrying(call.method).filter(|(name, _)| Some(name) != chosen.as_ref());
-        ways.extend(others.cloned());
+        let country = cashier.book.lock().any(&call.payment).and_then(|p| assess::country(p.facts()));
+        let others = cashier.ways.taking(call.method, call.amount, country);
+        ways.extend(others.filter(|way| Some(&way.name) != chosen.as_ref()).cloned());
     }
     let mut reply = Reply::unsent("no way to the institution");
-    for (name, channel) in ways {
+    for Way { name, channel, .. } in ways {
         let routed = Event::Routed {
             merchant: merchant.clone(),
             payment: call.payment.clone(),
@@ -122,7 +122,7 @@ pub(super) async fn query(cashier: &Arc<Cashier>, call: Call) -> Result<Vec<Effe
     let Some(_running) = cashier.running(call.key) else { return Ok(Vec::new()) };
     let Some((request, chosen)) = cashier.request(&call) else { return Ok(Vec::new()) };
     let channel = match &chosen {
-        Some(name) => cashier.ways.named(name).cloned(),
+        Some(name) => cashier.ways.named(name).map(|way| way.channel.clone()),
         // Recorded as intended and not as routed: nothing was sent.
         None => {
             let answer = Answer::Declined(DeclineGroup::Technical);
@@ -137,7 +137,7 @@ pub(super) async fn query(cashier: &Arc<Cashier>, call: Call) -> Result<Vec<Effe
 }
 
 /// Takes what an institution tells by itself.
-pub(super) async fn told(cashier: &Arc<Cashier>, reply: &Reply) -> Result<Vec<Effect>, Fault> {
+pub(super) async fn told(cashier: &Arc<Cashier>, reply: &Reply) -> Result<(PaymentId, Vec<Effect>), Fault> {
     let found = reply.key.and_then(|key| {
         let book = cashier.book.lock();
         let payment = book.called(&key)?;
@@ -145,7 +145,8 @@ pub(super) async fn told(cashier: &Arc<Cashier>, reply: &Reply) -> Result<Vec<Ef
     });
     let (merchant, call) = found.ok_or(crate::pay::Error::UnknownCall)?;
     cashier.note(&call, reply);
-    cashier.answered(&merchant, &call, reply.answer).await
+    let effects = cashier.answered(&merchant, &call, reply.answer).await?;
+    Ok((call.payment, effects))
 }
 
 /// What waits for an institution's answer.

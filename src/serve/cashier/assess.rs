@@ -12,7 +12,7 @@ use crate::channel::Instrument;
 use crate::codec::{PaymentTable, RowError, Sheet};
 use crate::pay::{Change, Event, FACTS_BYTES_MAX, MerchantId, Method, PaymentId};
 use crate::payment::Payment;
-use crate::schema::{FieldId, Schema, Value, field};
+use crate::schema::{Country, FieldId, Schema, Value, field};
 use crate::serve::app::App;
 use crate::serve::desk::{self, Source};
 use crate::serve::keeper::not_recorded;
@@ -125,6 +125,17 @@ pub(super) fn label(cashier: &Cashier, payment: &PaymentId, fraud: bool) {
     let fields = [("payment", payment.as_str().into()), ("fraud", fraud.into())];
     log::event(Level::Info, "label", &fields);
     let _ = cashier;
+}
+
+/// The payer's country, as far as it is known: the card's, else that of the billing address.
+pub(super) fn country(facts: &[u8]) -> Option<Country> {
+    #[derive(serde::Deserialize)]
+    struct Known {
+        card_country: Option<String>,
+        billing_country: Option<String>,
+    }
+    let known: Known = serde_json::from_slice(facts).ok()?;
+    Country::parse(&known.card_country.or(known.billing_country)?)
 }
 
 /// What a payer pays with, as the method wants it.

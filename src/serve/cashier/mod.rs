@@ -34,7 +34,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-pub(super) use answer::answer;
+pub(super) use answer::{answer, callback};
 pub(super) use chores::start;
 
 use super::log::{self, Level};
@@ -100,7 +100,7 @@ impl Cashier {
     pub(super) fn open(settings: &Payments) -> Result<Option<Arc<Cashier>>, Error> {
         let Some(dir) = &settings.dir else { return Ok(None) };
         let merchants = Merchants::of(&settings.merchant)?;
-        let ways = Ways::of(settings)?;
+        let ways = Ways::of(&settings.channel)?;
         std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
         let (call, code) = secrets(dir)?;
         let mut book = Book::new(CallSecret::new(call));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::ways::ChannelEntry;
 use crate::serve::config::Pause;
 
 /// The section `[payments]`.
@@ -22,6 +23,8 @@ pub(crate) struct Payments {
     pub(crate) ask_again: Pause,
     pub(crate) ask_again_max: Pause,
     pub(crate) merchant: Vec<MerchantEntry>,
+    /// The ways to institutions, the first choice first.
+    pub(crate) channel: Vec<ChannelEntry>,
 }
 
 impl Default for Payments {
@@ -34,6 +37,7 @@ impl Default for Payments {
             ask_again: Pause::millis(1_000),
             ask_again_max: Pause::millis(60_000),
             merchant: Vec::new(),
+            channel: Vec::new(),
         }
     }
 }

@@ -1,29 +1,347 @@
-//! Which ways to institutions are there?
+//! Which ways to institutions are there, and which of them take a payment?
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::settings::Payments;
-use crate::channel::Channel;
-use crate::error::Error;
-use crate::pay::{ChannelId, Method};
+use serde::Deserialize;
+use zeroize::Zeroizing;
 
-/// The channels, in the order in which they are tried.
-pub(super) struct Ways(Vec<(ChannelId, Arc<dyn Channel>)>);
+use super::merchants::money;
+use crate::channel::card::{CardChannel, CardSettings, Terms as CardTerms};
+use crate::channel::{
+    Alipay, AlipaySettings, Channel, Fee, SigningKey, Tariff, Terms, VerifyingKey, WechatPay,
+    WechatPaySettings,
+};
+use crate::error::{Error, ErrorKind};
+use crate::institution::{Guard, GuardSettings};
+use crate::money::{AMOUNT_MINOR_MAX, Currency, Money};
+use crate::pay::{ChannelId, Method};
+use crate::schema::Country;
+use crate::serve::config::Pause;
+use crate::time::Span;
+
+/// One way, `[[payments.channel]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChannelEntry {
+    name: String,
+    /// How long an institution may take to answer, with all tries.
+    #[serde(default = "deadline")]
+    deadline: Pause,
+    /// How many requests may be on their way to it.
+    #[serde(default = "concurrent")]
+    concurrent: usize,
+    /// What it takes; everything when empty.
+    #[serde(default)]
+    tariff: Vec<TariffEntry>,
+    /// Whose payers it takes, by the card's country or the billing address; everybody's when empty.
+    #[serde(default)]
+    countries: Vec<String>,
+    card: Option<CardEntry>,
+    alipay: Option<AlipayEntry>,
+    wechatpay: Option<WechatPayEntry>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TariffEntry {
+    currency: String,
+    /// Such as `"0.50 EUR"`.
+    min: Option<String>,
+    max: Option<String>,
+    #[serde(default)]
+    basis_points: u32,
+    fixed: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CardEntry {
+    address: String,
+    #[serde(default = "one")]
+    connections: usize,
+    #[serde(default)]
+    sign_on: bool,
+    acquirer: Option<String>,
+    terminal: Option<String>,
+    category: Option<String>,
+    #[serde(default)]
+    city: String,
+    #[serde(default)]
+    country: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AlipayEntry {
+    gateway: String,
+    app_id: String,
+    key: PathBuf,
+    institution_key: PathBuf,
+    notify_url: Option<String>,
+    #[serde(default = "pay_within")]
+    pay_within: Pause,
+    ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WechatPayEntry {
+    gateway: String,
+    app_id: String,
+    merchant_id: String,
+    key: PathBuf,
+    key_serial: String,
+    institution_key: PathBuf,
+    institution_serial: String,
+    /// A file with the APIv3 key.
+    api_key: PathBuf,
+    notify_url: String,
+    #[serde(default = "pay_within")]
+    pay_within: Pause,
+    ca: Option<PathBuf>,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn deadline() -> Pause {
+    Pause(GuardSettings::default().deadline)
+}
+
+fn concurrent() -> usize {
+    GuardSettings::default().concurrent
+}
+
+fn pay_within() -> Pause {
+    Pause(std::time::Duration::from_secs(900))
+}
+
+/// A channel, behind its guard.
+#[derive(Clone)]
+pub(super) struct Way {
+    pub(super) name: ChannelId,
+    pub(super) channel: Arc<Guard>,
+    /// `None` for whatever comes.
+    terms: Option<Terms>,
+}
+
+/// The ways, in the order in which they are tried.
+pub(super) struct Ways(Vec<Way>);
 
 impl Ways {
     /// # Errors
     /// What is wrong with which channel.
-    pub(super) fn of(_settings: &Payments) -> Result<Ways, Error> {
-        Ok(Ways(Vec::new()))
+    pub(super) fn of(entries: &[ChannelEntry]) -> Result<Ways, Error> {
+        let mut ways: Vec<Way> = Vec::new();
+        for entry in entries {
+            let place = |e: Error| e.at(format!("payments.channel `{}`", entry.name)).of(ErrorKind::Rules);
+            let way = Way::of(entry).map_err(place)?;
+            if ways.iter().any(|known| known.name == way.name) {
+                return Err(place(Error::new("another channel has this name")));
+            }
+            ways.push(way);
+        }
+        Ok(Ways(ways))
     }
 
     /// The channel of a name.
-    pub(super) fn named(&self, name: &ChannelId) -> Option<&Arc<dyn Channel>> {
-        self.0.iter().find(|(id, _)| id == name).map(|(_, channel)| channel)
+    pub(super) fn named(&self, name: &ChannelId) -> Option<&Way> {
+        self.0.iter().find(|way| way.name == *name)
     }
 
-    /// Those that carry a method, the first choice first.
-    pub(super) fn carrying(&self, method: Method) -> impl Iterator<Item = &(ChannelId, Arc<dyn Channel>)> {
-        self.0.iter().filter(move |(_, channel)| channel.method() == method)
+    /// Those that take a payment, the first choice first.
+    pub(super) fn taking(
+        &self,
+        method: Method,
+        amount: Money,
+        country: Option<Country>,
+    ) -> impl Iterator<Item = &Way> {
+        self.0.iter().filter(move |way| {
+            way.channel.method() == method
+                && way.terms.as_ref().is_none_or(|terms| terms.take(amount, country).is_ok())
+        })
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> &[Way] {
+        &self.0
+    }
+}
+
+impl Way {
+    fn of(entry: &ChannelEntry) -> Result<Way, Error> {
+        let name = ChannelId::parse(&entry.name).map_err(|e| Error::new(e.to_string()))?;
+        let channel: Arc<dyn Channel> = match (&entry.card, &entry.alipay, &entry.wechatpay) {
+            (Some(card), None, None) => Arc::new(CardChannel::new(card.settings(&entry.name))?),
+            (None, Some(alipay), None) => Arc::new(Alipay::new(alipay.settings(&entry.name)?)?),
+            (None, None, Some(wechat)) => Arc::new(WechatPay::new(wechat.settings(&entry.name)?)?),
+            _ => {
+                return Err(Error::new(
+                    "a channel has one of the tables `card`, `alipay`, `wechatpay`: [payments.channel.card]",
+                ));
+            }
+        };
+        let settings = GuardSettings {
+            deadline: entry.deadline.0,
+            concurrent: entry.concurrent,
+            ..GuardSettings::default()
+        };
+        Ok(Way { name, channel: Arc::new(Guard::new(channel, settings)), terms: terms(entry)? })
+    }
+}
+
+fn terms(entry: &ChannelEntry) -> Result<Option<Terms>, Error> {
+    let country = |code: &String| {
+        Country::parse(code).ok_or_else(|| Error::new(format!("`{code}` is no country of two letters")))
+    };
+    let countries = entry.countries.iter().map(country).collect::<Result<Vec<_>, _>>()?;
+    if entry.tariff.is_empty() && countries.is_empty() {
+        return Ok(None);
+    }
+    if entry.tariff.is_empty() {
+        return Err(Error::new("`countries` wants `tariff` entries beside it: which currencies it takes"));
+    }
+    let tariffs = entry.tariff.iter().map(TariffEntry::tariff).collect::<Result<_, _>>()?;
+    Ok(Some(Terms { tariffs, countries }))
+}
+
+impl TariffEntry {
+    fn tariff(&self) -> Result<Tariff, Error> {
+        let currency = Currency::parse(&self.currency)
+            .ok_or_else(|| Error::new(format!("`{}` is no currency with a minor unit", self.currency)))?;
+        let minor = |name: &str, text: &Option<String>, default: i64| match text {
+            None => Ok(default),
+            Some(text) => match money(text) {
+                Ok(money) if money.currency == currency => Ok(money.minor),
+                Ok(_) => Err(Error::new(format!("`{name}` is in another currency than the tariff"))),
+                Err(why) => Err(Error::new(format!("`{name}`: {why}"))),
+            },
+        };
+        let fee = Fee::new(self.basis_points, minor("fixed", &self.fixed, 0)?);
+        Ok(Tariff {
+            currency,
+            min: minor("min", &self.min, 1)?,
+            max: minor("max", &self.max, AMOUNT_MINOR_MAX)?,
+            fee: fee.ok_or_else(|| Error::new("`basis_points` is at most 10000"))?,
+        })
+    }
+}
+
+impl CardEntry {
+    fn settings(&self, name: &str) -> CardSettings {
+        let usual = CardTerms::default();
+        let terms = CardTerms {
+            acquirer: self.acquirer.clone().unwrap_or(usual.acquirer),
+            terminal: self.terminal.clone().unwrap_or(usual.terminal),
+            category: self.category.clone().unwrap_or(usual.category),
+            city: self.city.clone(),
+            country: self.country.clone(),
+            ..CardTerms::default()
+        };
+        CardSettings {
+            name: name.to_owned(),
+            terms,
+            connections: self.connections,
+            sign_on: self.sign_on,
+            ..CardSettings::to(self.address.as_str())
+        }
+    }
+}
+
+impl AlipayEntry {
+    fn settings(&self, name: &str) -> Result<AlipaySettings, Error> {
+        Ok(AlipaySettings {
+            name: name.to_owned(),
+            gateway: self.gateway.clone(),
+            app_id: self.app_id.clone(),
+            key: SigningKey::open(&self.key)?,
+            alipay_key: VerifyingKey::open(&self.institution_key)?,
+            notify_url: self.notify_url.clone(),
+            pay_within: span(self.pay_within),
+            ca: self.ca.clone(),
+        })
+    }
+}
+
+impl WechatPayEntry {
+    fn settings(&self, name: &str) -> Result<WechatPaySettings, Error> {
+        Ok(WechatPaySettings {
+            name: name.to_owned(),
+            gateway: self.gateway.clone(),
+            app_id: self.app_id.clone(),
+            merchant_id: self.merchant_id.clone(),
+            key: SigningKey::open(&self.key)?,
+            key_serial: self.key_serial.clone(),
+            wechat_keys: vec![(self.institution_serial.clone(), VerifyingKey::open(&self.institution_key)?)],
+            api_key: secret(&self.api_key)?,
+            notify_url: self.notify_url.clone(),
+            pay_within: span(self.pay_within),
+            ca: self.ca.clone(),
+        })
+    }
+}
+
+fn span(pause: Pause) -> Span {
+    Span::from_secs(i64::try_from(pause.0.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// A secret that stands alone in a file.
+fn secret(path: &Path) -> Result<Zeroizing<String>, Error> {
+    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?);
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ways(text: &str) -> Result<Ways, Error> {
+        #[derive(Deserialize)]
+        struct File {
+            channel: Vec<ChannelEntry>,
+        }
+        Ways::of(&toml::from_str::<File>(text).unwrap().channel)
+    }
+
+    #[test]
+    fn payments_go_where_they_are_taken() {
+        let ways = ways(
+            "[[channel]]\nname = 'euro'\ncountries = ['DE']\ncard.address = '127.0.0.1:1'\n\
+             tariff = [{ currency = 'EUR', max = '100 EUR', basis_points = 30, fixed = '0.10 EUR' }]\n\
+             [[channel]]\nname = 'any'\ncard.address = '127.0.0.1:2'",
+        )
+        .unwrap();
+        let names = |amount: &str, country: Option<&str>| {
+            let taking = ways.taking(Method::Card, money(amount).unwrap(), country.and_then(Country::parse));
+            taking.map(|way| way.name.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(names("100 EUR", Some("DE")), ["euro", "any"]);
+        assert_eq!(names("100.01 EUR", Some("DE")), ["any"]);
+        assert_eq!(names("1 EUR", None), ["any"]);
+        assert_eq!(names("1 USD", Some("DE")), ["any"]);
+        assert_eq!(ways.taking(Method::Alipay, money("1 CNY").unwrap(), None).count(), 0);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_channel_is_named() {
+        for (text, expected) in [
+            ("name = 'a b'\ncard.address = 'x:1'", "the channel's id"),
+            ("name = 'a'", "one of the tables"),
+            ("name = 'a'\ncard.address = 'x:1'\ncard.connections = 0", "`connections`"),
+            ("name = 'a'\ncard.address = 'x:1'\ncountries = ['DE']", "`tariff`"),
+            (
+                "name = 'a'\ncard.address = 'x:1'\ntariff = [{ currency = 'EUR', max = '1 USD' }]",
+                "another currency",
+            ),
+            (
+                "name = 'a'\nalipay = { gateway = 'https://x/y', app_id = '1', key = '/none', institution_key = '/none' }",
+                "/none",
+            ),
+        ] {
+            let said = ways(&format!("[[channel]]\n{text}")).err().unwrap().to_string();
+            assert!(said.contains(expected), "{text}: {said}");
+        }
     }
 }
