@@ -110,6 +110,9 @@ pub struct Reply {
     pub code: Option<String>,
     /// The institution's own name of it.
     pub reference: Option<String>,
+    /// Whether the institution itself answered that this takes its time: the payer has yet to pay, a refund is under
+    /// way. The answer is unknown all the same, but nothing is wrong with the institution.
+    pub pending: bool,
     /// Where the payer goes on, when a wallet wants them to: an address, or the text of a QR code.
     pub pay_url: Option<String>,
 }
@@ -117,7 +120,7 @@ pub struct Reply {
 impl Reply {
     /// An answer and nothing else.
     pub fn new(answer: Answer) -> Reply {
-        Reply { answer, key: None, sent: true, code: None, reference: None, pay_url: None }
+        Reply { answer, key: None, sent: true, code: None, reference: None, pending: false, pay_url: None }
     }
 
     /// Nothing was sent, and why: it shows as the code.

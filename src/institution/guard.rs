@@ -176,8 +176,8 @@ impl Guard {
             let why = format!("no answer within {:?}", self.settings.deadline);
             Reply { code: Some(why), ..Reply::new(Answer::Unknown) }
         });
-        // A decline is an answer. So is "never heard of".
-        if pass.report(Instant::now(), reply.answer == Answer::Unknown) {
+        // A decline is an answer. So are "never heard of", and "wait for the payer".
+        if pass.report(Instant::now(), reply.answer == Answer::Unknown && !reply.pending) {
             Figures::add(&self.figures.opened);
         }
         reply
@@ -194,6 +194,7 @@ fn refused(request: &Request, question: Question, why: &str) -> Reply {
 fn may_go_again(request: &Request, question: Question, reply: &Reply) -> bool {
     question == Question::Ask
         && reply.answer == Answer::Unknown
+        && !reply.pending
         && (!reply.sent || request.call.operation != Operation::Authorize)
 }
 

@@ -198,3 +198,21 @@ async fn declines_are_answers() {
     }
     assert_eq!(guard.breaker().phase(), "closed");
 }
+
+/// A wallet's orders wait for their payers: that is no failure of the wallet, and asks for no further try.
+#[tokio::test(start_paused = true)]
+async fn what_takes_its_time_opens_no_breaker_and_is_not_tried_again() {
+    let waits = Reply { pending: true, ..Reply::new(Answer::Unknown) };
+    for (reply, opens) in [(waits, false), (Reply::new(Answer::Unknown), true)] {
+        let (channel, guard) = told(&[reply], GuardSettings::default());
+        for _ in 0..40 {
+            guard.query(&request(Operation::Authorize)).await;
+        }
+        let asked = channel.asked.load(Ordering::Relaxed);
+        assert_eq!(asked < 40, opens, "{asked}");
+        if !opens {
+            guard.ask(&request(refund())).await;
+            assert_eq!(channel.asked.load(Ordering::Relaxed), 41);
+        }
+    }
+}

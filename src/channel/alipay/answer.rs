@@ -164,9 +164,10 @@ impl Said {
                 answer => answer,
             },
         };
+        let pending = answer == Answer::Unknown && [DONE, WAITING].contains(&self.code.as_str());
         let code = Some(self.own_code());
         let pay_url = self.qr_code.filter(|_| ask == Ask::Precreate && self.code == DONE);
-        Reply { code, reference: self.trade_no, pay_url, ..Reply::new(answer) }
+        Reply { code, reference: self.trade_no, pending, pay_url, ..Reply::new(answer) }
     }
 
     fn done(&self, ask: Ask, request: &Request) -> Answer {

@@ -184,6 +184,31 @@ fn answers_come_to_what_they_say() {
 }
 
 #[test]
+fn what_waits_for_the_payer_is_no_failure() {
+    let order = "07".repeat(16);
+    for (ask, said, pending) in [
+        (Ask::Precreate, json!({ "code": "10000", "qr_code": "https://qr.alipay.com/1" }), true),
+        (Ask::Pay, json!({ "code": "10003", "out_trade_no": order }), true),
+        (
+            Ask::Query,
+            json!({ "code": "10000", "out_trade_no": order, "trade_status": "WAIT_BUYER_PAY" }),
+            true,
+        ),
+        (
+            Ask::Query,
+            json!({ "code": "10000", "out_trade_no": order, "trade_status": "TRADE_SUCCESS",
+            "total_amount": "12.34" }),
+            false,
+        ),
+        (Ask::Query, json!({ "code": "10000", "trade_status": "WAIT_BUYER_PAY" }), false),
+        (Ask::Pay, json!({ "code": "20000" }), false),
+        (Ask::Pay, json!({ "code": "40004", "sub_code": "ACQ.SYSTEM_ERROR" }), false),
+    ] {
+        assert_eq!(reply(ask, &request(), false, &said).pending, pending, "{said}");
+    }
+}
+
+#[test]
 fn a_qr_code_is_where_the_payer_goes_on() {
     let said = json!({ "code": "10000", "qr_code": "https://qr.alipay.com/1" });
     let reply = reply(Ask::Precreate, &request(), false, &said);

@@ -84,6 +84,7 @@ impl Said {
         Reply {
             code: state.or_else(|| Some(status.to_string())),
             reference: self.refund_id.or(self.transaction_id),
+            pending: is_fine && answer == Answer::Unknown,
             pay_url: self.code_url.filter(|_| is_fine && ask == Ask::Native),
             ..Reply::new(answer)
         }

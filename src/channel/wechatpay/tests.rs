@@ -216,6 +216,20 @@ fn answers_come_to_what_they_say() {
 }
 
 #[test]
+fn what_waits_for_the_payer_is_no_failure() {
+    let order = "07".repeat(16);
+    for (status, ask, said, pending) in [
+        (200, Ask::Native, json!({ "code_url": "weixin://1" }), true),
+        (200, Ask::Query, json!({ "out_trade_no": order, "trade_state": "NOTPAY" }), true),
+        (200, Ask::Query, json!({ "trade_state": "NOTPAY" }), false),
+        (200, Ask::Query, json!({ "out_trade_no": order, "trade_state": "CLOSED" }), false),
+        (500, Ask::Query, json!({ "code": "SYSTEM_ERROR" }), false),
+    ] {
+        assert_eq!(reply(status, ask, &request(), false, &said.to_string()).pending, pending, "{said}");
+    }
+}
+
+#[test]
 fn an_order_that_is_not_there_is_over_once_it_can_not_be_paid() {
     let said = r#"{"code":"ORDER_NOT_EXIST"}"#;
     assert_eq!(reply(404, Ask::Query, &request(), true, said).answer, SOFT);
