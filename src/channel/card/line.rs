@@ -12,9 +12,10 @@ use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
-use super::message::{MESSAGE_BYTES_MAX, Message};
+use super::frames::{FRAME_BYTES_MAX, Frames, frame};
+use super::message::Message;
 use super::mti::Version;
-use super::wire::{self, Frames, LENGTH_BYTES, Wire};
+use super::wire::{self, Wire};
 
 /// Most questions that wait to be written, on one connection.
 pub(super) const QUEUE_MAX: usize = 1_000;
@@ -142,9 +143,9 @@ impl Line {
 /// Says who we are, and waits for a welcome. What else the institution has to say meanwhile is passed over.
 async fn sign_on(stream: &mut TcpStream, frames: &mut Frames, version: Version) -> Result<(), String> {
     let request = wire::network(version, wire::SIGN_ON, 1).ok_or("a sign-on can't be written")?;
-    let mut frame = Vec::with_capacity(LENGTH_BYTES + MESSAGE_BYTES_MAX);
-    wire::frame(&mut frame, &request).ok_or("a sign-on can't be written")?;
-    stream.write_all(&frame).await.map_err(|e| e.to_string())?;
+    let mut bytes = Vec::with_capacity(FRAME_BYTES_MAX);
+    frame(&mut bytes, &request).ok_or("a sign-on can't be written")?;
+    stream.write_all(&bytes).await.map_err(|e| e.to_string())?;
     loop {
         while let Some(message) = frames.next()? {
             if Some(message.mti) == request.mti.answer() {

@@ -4,7 +4,7 @@
 //! length before it on the line. `spec` is the table of fields, `request` says which message asks for what,
 //! `answer` what counts as its answer, `code` what field 39 means. Trace and reference numbers come from the
 //! call's key (`numbers`), which itself is in field 48 (`private`), so that a repetition is seen to be one.
-//! With the feature `serve` there is `channel`, which asks: `line` makes connections and `wire` is what goes over one.
+//! With the feature `serve` there is `channel`, which asks: `line` makes connections, `wire` is what goes over one, `frames` where a message ends.
 //! docs/channels.md has the fields and the codes.
 
 pub(crate) mod amount;
@@ -12,6 +12,8 @@ mod answer;
 #[cfg(feature = "serve")]
 mod channel;
 mod code;
+#[cfg(feature = "serve")]
+mod frames;
 #[cfg(feature = "serve")]
 mod line;
 mod message;
