@@ -383,6 +383,21 @@ async fn answers_have_a_length_and_a_form() {
     }
 }
 
+/// A simulated wallet reads so many bytes of a request, and no more.
+#[tokio::test]
+async fn requests_have_a_length() {
+    let wired = Wired::new(Kind::Alipay, Script::default(), None).await;
+    for (length, status) in [(64 * 1024, "200"), (64 * 1024 + 1, "413")] {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", wired.port)).await.unwrap();
+        let head = format!("POST /gateway.do HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b'a'; length]).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert!(answer.ends_with(status.as_bytes()), "{}", String::from_utf8_lossy(&answer));
+    }
+}
+
 /// A wallet takes any bytes and goes on.
 #[test]
 fn simulated_wallets_outlive_what_they_are_sent() {

@@ -107,6 +107,11 @@ fn each_thing_is_asked_for_in_its_own_words() {
         let again = Request { repetition: 7, ..request };
         assert_eq!(asked(&settings(), ask, &again), Some(sent), "a repetition is the same");
     }
+    for (length, kept) in [(127, 127), (128, 127)] {
+        let long = Request { subject: "x".repeat(length), ..self::request() };
+        let body: Json = serde_json::from_str(&asked(&settings(), Ask::Native, &long).unwrap().body).unwrap();
+        assert_eq!(body["description"].as_str().unwrap().len(), kept);
+    }
     let orphan = Request { original: None, ..refund() };
     assert_eq!(asked(&settings(), Ask::Refund, &orphan), None);
 }
