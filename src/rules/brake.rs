@@ -126,7 +126,7 @@ pub(crate) struct Reading {
 }
 
 /// A rule's matches and all payments within its brake's window, from counters that are read now and then.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Watch {
     brake: Brake,
     /// Oldest first; the first is as old as the window, or where watching began.

@@ -7,6 +7,7 @@ pub(crate) mod file;
 pub mod fuzzing;
 pub(crate) mod group;
 pub(crate) mod index;
+pub(crate) mod overrun;
 pub(crate) mod shipped;
 pub(crate) mod trips;
 
