@@ -13,6 +13,8 @@ use crate::decision::{Decision, Outcome};
 use crate::engine::{Engine, Event};
 use crate::error::{Error, ErrorKind};
 use crate::payment::Payment;
+use crate::rules::Rule;
+use crate::rules::overrun::Overruns;
 use crate::schema::field;
 use crate::time::Timestamp;
 use crate::velocity::Status;
@@ -82,6 +84,8 @@ pub struct Tally {
     pub comparison: Comparison,
     /// Decisions by what they had to do without.
     pub degraded: BTreeMap<&'static str, u64>,
+    /// Rules that went past their brake.
+    pub(crate) overruns: Overruns,
     /// Field names that the schema does not know, and how often they came.
     pub unknown: BTreeMap<String, u64>,
     /// How long it took.
@@ -107,7 +111,8 @@ pub fn run(
     observer: &dyn Observer,
 ) -> Result<Tally, Error> {
     let started = Instant::now();
-    let schema = engine.pipeline().schema().clone();
+    let pipeline = engine.pipeline();
+    let schema = pipeline.schema().clone();
     let (to_score, scorable) = bounded::<Result<(Chunk, u64), Error>>(CHUNKS_WAITING);
     let (to_write, writable) = bounded::<(Chunk, Scored)>(CHUNKS_WAITING);
     let (give_back, recycled) = bounded::<Chunk>(CHUNKS_WAITING * 3);
@@ -119,7 +124,7 @@ pub fn run(
         });
         let writing = threads.spawn(move || write(sink, &writable, &give_back));
 
-        let mut tally = Tally::default();
+        let mut tally = Tally { overruns: Overruns::of(pipeline.rules()), ..Tally::default() };
         let mut timeline = Timeline::default();
         let mut failed = None;
         for chunk in scorable {
@@ -131,7 +136,7 @@ pub fn run(
                 }
             };
             let scored = compute(engine, work, &chunk, &mut timeline, &mut tally);
-            tally.count(&chunk, &scored);
+            tally.count(&chunk, &scored, pipeline.rules());
             let passed = rejects_max.filter(|max| tally.rejected > *max);
             observer.progress(bytes, tally.payments);
             // A closed channel means that the writer has failed; its error is told below.
@@ -227,7 +232,7 @@ fn compute(engine: &Engine, work: Work, chunk: &Chunk, timeline: &mut Timeline, 
 }
 
 impl Tally {
-    fn count(&mut self, chunk: &Chunk, scored: &Scored) {
+    fn count(&mut self, chunk: &Chunk, scored: &Scored, rules: &[Rule]) {
         self.payments += chunk.payments().len() as u64;
         self.rejected += chunk.rejects.len() as u64;
         let room = REJECTS_SHOWN.saturating_sub(self.first_rejects.len());
@@ -248,6 +253,7 @@ impl Tally {
                 }
             }
             self.comparison.count(decision);
+            self.overruns.count(rules, payment, decision);
             for rule in decision.matched.iter() {
                 if self.matches.len() <= rule {
                     self.matches.resize(rule + 1, 0);

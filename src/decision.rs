@@ -109,8 +109,10 @@ impl Degraded {
     pub const DEADLINE: Degraded = Degraded(256);
     /// The decision could not be recorded; a policy decided.
     pub const UNRECORDED: Degraded = Degraded(512);
+    /// A rule that matched had gone past its brake, and had no effect.
+    pub const RULE_BRAKED: Degraded = Degraded(1024);
 
-    const NAMES: [&'static str; 10] = [
+    const NAMES: [&'static str; 11] = [
         "late",
         "evicted",
         "warming",
@@ -121,6 +123,7 @@ impl Degraded {
         "overload",
         "deadline",
         "unrecorded",
+        "rule_braked",
     ];
 
     /// All flags' names, in the order of their bits.
@@ -324,6 +327,8 @@ pub struct Decision {
     pub digest: Digest,
     /// All rules that matched, shadow rules included.
     pub matched: RuleSet,
+    /// Those of them that had gone past their brake, and so had no effect.
+    pub braked: RuleSet,
     /// The velocity values that the matching rules read, as far as [`VALUES_MAX`] goes.
     pub seen: ArrayVec<Seen, VALUES_MAX>,
     /// The champion's inputs that raised the score most, largest share first. Kept when the outcome is not
@@ -344,6 +349,7 @@ impl Decision {
         deciding: None,
         digest: Digest([0; 16]),
         matched: RuleSet::EMPTY,
+        braked: RuleSet::EMPTY,
         seen: ArrayVec::new_const(),
         contributions: ArrayVec::new_const(),
         challenged: None,

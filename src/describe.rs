@@ -45,7 +45,7 @@ pub struct Description {
     pub challenger: Option<ChallengerAnswer>,
     /// Rules with effect that matched, the deciding one first.
     pub reasons: Vec<Reason>,
-    /// Rules in shadow that matched.
+    /// Rules in shadow that matched, and rules that were braked.
     pub shadow: Vec<Reason>,
     /// What had to be done without.
     pub degraded: Vec<&'static str>,
@@ -125,7 +125,7 @@ impl Description {
         let reasons = |shadow: bool| {
             rules
                 .iter()
-                .filter(|&&r| pipeline.entries()[r].shadow == shadow)
+                .filter(|&&r| pipeline.in_shadow(decision, r) == shadow)
                 .map(|&r| Reason::new(pipeline, r, payment, &value))
                 .collect()
         };

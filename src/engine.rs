@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::expr::Facts;
 use crate::payment::Payment;
 use crate::pipeline::Pipeline;
+use crate::rules::BrakeChange;
 use crate::schema::Schema;
 use crate::stage::Settlement;
 use crate::time::Timestamp;
@@ -234,6 +235,13 @@ impl Engine {
         let before = self.pipeline();
         self.adopt(self.prepare(pipeline));
         before
+    }
+
+    /// Demotes a rule that carries a brake to shadow, or releases it, until the pipeline is replaced; whether that
+    /// changed anything. Which payments see it depends on when they are scored; beside a journal it is recorded,
+    /// and has a place among them: `Journal::brake`.
+    pub fn brake(&self, change: &BrakeChange) -> bool {
+        self.state.load().pipeline.brake(change)
     }
 
     /// The pipeline and the memory of this moment, which stay the same for as long as they are held.

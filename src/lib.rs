@@ -107,7 +107,9 @@ pub use money::{AMOUNT_MINOR_MAX, AmountError, Currency, Money, Rates};
 pub use payment::{FieldError, ITEMS_MAX, Item, Payment};
 pub use pipeline::{MODEL_FILE_BYTES_MAX, Options, Pipeline, STAGES_MAX};
 pub use risk::Risk;
-pub use rules::{Example, RULE_FILE_BYTES_MAX, Rule, RuleScope};
+pub use rules::{
+    BRAKE_PAYMENTS_MIN, Brake, BrakeChange, Example, RULE_FILE_BYTES_MAX, Rule, RuleScope, Trip,
+};
 #[doc(hidden)]
 pub use rules::{RuleColumns, RuleIndex};
 pub use schema::{

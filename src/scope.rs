@@ -1,9 +1,11 @@
 //! Which rules are asked of the payments of one gateway, channel or institution?
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::expr::Facts;
 use crate::rules::group::RuleGroup;
+use crate::rules::trips::Trips;
 use crate::rules::{Rule, RuleScope};
 use crate::schema::{FieldId, Schema, field};
 use crate::stage::{Assessment, Flow, Stage};
@@ -24,7 +26,12 @@ const SCOPES: [(&str, FieldId); 3] =
 impl Scoped {
     /// The stage called `name` with those of `rules` (number and rule) that are scoped by it; `None`
     /// when there are none.
-    pub(crate) fn new(name: &str, rules: &[(u16, &Rule)], schema: &Schema) -> Option<Scoped> {
+    pub(crate) fn new(
+        name: &str,
+        rules: &[(u16, &Rule)],
+        schema: &Schema,
+        trips: &Arc<Trips>,
+    ) -> Option<Scoped> {
         let (name, field) = SCOPES.into_iter().find(|(n, _)| *n == name)?;
         let mut by_id: HashMap<u64, Vec<(u16, &Rule)>> = HashMap::new();
         for &(number, rule) in rules {
@@ -41,7 +48,8 @@ impl Scoped {
                 }
             }
         }
-        let mut groups: Vec<_> = by_id.into_iter().map(|(id, rules)| (id, RuleGroup::new(rules))).collect();
+        let groups = by_id.into_iter().map(|(id, rules)| (id, RuleGroup::new(rules, trips)));
+        let mut groups: Vec<_> = groups.collect();
         groups.sort_unstable_by_key(|(id, _)| *id);
         (!groups.is_empty()).then_some(Scoped { name, field, groups })
     }

@@ -136,6 +136,8 @@ pub const SCORE_MAX: u16 = 1000;
 #[derive(Debug, Clone)]
 pub struct Assessment {
     matched: RuleSet,
+    /// Those of them that were braked.
+    braked: RuleSet,
     /// The champion's score.
     base: u16,
     points: i64,
@@ -148,7 +150,8 @@ pub struct Assessment {
 impl Assessment {
     /// Nothing found yet, beside a model's score.
     pub(crate) fn new(base: u16) -> Assessment {
-        Assessment { matched: RuleSet::EMPTY, base, points: 0, first: [None; 5], stage: u16::MAX }
+        let (matched, braked) = (RuleSet::EMPTY, RuleSet::EMPTY);
+        Assessment { matched, braked, base, points: 0, first: [None; 5], stage: u16::MAX }
     }
 
     pub(crate) fn enter(&mut self, stage: u16) {
@@ -169,6 +172,17 @@ impl Assessment {
             }
             (_, None) => {}
         }
+    }
+
+    /// Records that a rule matched which has gone past its brake: without effect.
+    pub(crate) fn record_braked(&mut self, rule: u16) {
+        self.matched.insert(usize::from(rule));
+        self.braked.insert(usize::from(rule));
+    }
+
+    /// The rules that matched so far and are braked.
+    pub(crate) fn braked(&self) -> &RuleSet {
+        &self.braked
     }
 
     /// For a stage of the user's own: asks for an effect, with the stage's name as the reason.

@@ -133,6 +133,50 @@ fn a_rule_needs_one_effect_and_a_code() {
 }
 
 #[test]
+fn a_brake_that_is_none_is_refused_at_its_place() {
+    let with = |brake: &str| rule("amount > 5") + &format!("brake = {brake}\n");
+    refused(
+        &[("a.toml", &with("\"2 percent\""))],
+        &[
+            "a.toml:6:10",
+            "a brake is a share of the payments in some time",
+            "such as \"2% of payments in 5m\"",
+        ],
+    );
+    refused(
+        &[("a.toml", &with("\"0% of payments in 5m\""))],
+        &["a.toml:6:10", "^^", "above 0% and below 100%"],
+    );
+    refused(&[("a.toml", &with("'2% of payments in 2d'"))], &["a.toml:6:28", "^^", "from \"1s\" to \"1d\""]);
+    refused(
+        &[("a.toml", &with("\"2% of payments in 5m, at least 0\""))],
+        &["a.toml:6:41", "^", "not a number of payments"],
+    );
+    refused(&[("a.toml", &with("2"))], &["a.toml:6:9"]);
+    let hard = with("\"2% of payments in 5m\"").replace("\"review\"", "\"decline\"\nhard = true");
+    refused(
+        &[("a.toml", &hard)],
+        &["a.toml:7:9", "a hard rule can't have a brake", "drop `hard` or `brake`"],
+    );
+}
+
+#[test]
+fn a_brake_is_told_by_check() {
+    let brake = rule("amount > 5") + "brake = \"2.50% of payments in 300s\"\n";
+    let dir = folder(&[("a.toml", &brake)]);
+    let (code, text) = run(dir.path(), "check");
+    assert_eq!(code, 0, "{text}");
+    assert!(
+        text.contains("1 of the rules carry a brake: past it `serve`, and nothing else, demotes them"),
+        "{text}"
+    );
+    let cost =
+        Command::cargo_bin("tollgate").unwrap().args(["check", "--cost"]).arg(dir.path()).output().unwrap();
+    let text = String::from_utf8(cost.stdout).unwrap();
+    assert!(text.contains("review (brake 2.5% of payments in 5m)"), "{text}");
+}
+
+#[test]
 fn a_weight_at_the_limit_is_accepted() {
     let dir = folder(&[("a.toml", &rule("amount > 5").replace("then = \"review\"", "weight = -1000"))]);
     let (code, text) = run(dir.path(), "check");

@@ -219,3 +219,53 @@ fn a_card_number_reaches_no_artefact() {
         assert!(with_key || said.contains("TOLLGATE_TOKEN_KEY"), "the remedy is told: {said}");
     }
 }
+
+/// A history is decided by the rules as they stand; the summary says where they would not have stood.
+#[test]
+fn a_rule_past_its_brake_keeps_its_effect_over_files_and_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let payments: String = (0..1_000)
+        .map(|i| {
+            // From the 500th second on every fourth is large; one has come from the next century.
+            let amount = if i >= 500 && i % 4 == 0 { 150 } else { 10 };
+            let year = if i == 700 { 2126 } else { 2026 };
+            let (minute, second) = (i / 60, i % 60);
+            format!("p{i},{year}-11-23T12:{minute:02}:{second:02}Z,{amount}.00,USD\n")
+        })
+        .collect();
+    let file = dir.path().join("p.csv");
+    fs::write(&file, format!("id,at,amount,currency\n{payments}")).unwrap();
+    let score = |brakes: [&str; 2], json: bool| {
+        let rule = |id: &str, brake: &str| {
+            format!(
+                "[[rule]]\nid = \"{id}\"\nwhen = 'amount > 100'\nthen = \"decline\"\nreason = \"R\"\n{brake}\n"
+            )
+        };
+        let rules = dir.path().join("rules");
+        fs::create_dir_all(&rules).unwrap();
+        fs::write(rules.join("r.toml"), rule("one", brakes[0]) + &rule("two", brakes[1])).unwrap();
+        let mut command = tollgate();
+        command.arg("score").arg(&file).arg("--rules").arg(&rules).args(json.then_some("--json"));
+        let out = command.assert().success().get_output().stdout.clone();
+        String::from_utf8(out).unwrap()
+    };
+    let brakes = ["brake = \"5% of payments in 5m\"", "brake = \"60% of payments in 10m\""];
+    let summary: serde_json::Value = serde_json::from_str(&score(brakes, true)).unwrap();
+    assert_eq!(summary["outcomes"]["decline"], 125, "all of them: {summary}");
+    let past = summary["past_brake"].as_array().unwrap();
+    assert_eq!(past.len(), 1, "{summary}");
+    assert_eq!((&past[0]["rule"], &past[0]["brake"]), (&"one".into(), &"5% of payments in 5m".into()));
+    // The window holds the 300 to 303 payments before; the 16th large one, of second 560, is past 5 % of them.
+    assert_eq!(
+        (&past[0]["at"], &past[0]["matches"]),
+        (&"2026-11-23T12:09:20Z".into(), &16.into()),
+        "{summary}"
+    );
+    let among = past[0]["payments"].as_u64().unwrap();
+    assert!((300..=303).contains(&among), "{summary}");
+    let said = score(brakes, false);
+    let expected = "rule one went past its brake (5% of payments in 5m) at 2026-11-23T12:09:20Z: 16 of 30";
+    assert!(said.contains(expected) && said.contains("`serve` would demote it to shadow"), "{said}");
+    let quiet: serde_json::Value = serde_json::from_str(&score(["", ""], true)).unwrap();
+    assert_eq!((&quiet["past_brake"], &quiet["outcomes"]), (&serde_json::json!([]), &summary["outcomes"]));
+}

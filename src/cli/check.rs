@@ -66,6 +66,7 @@ struct RuleLine {
     place: String,
     effect: String,
     shadow: bool,
+    brake: Option<String>,
     examples: usize,
     /// Median nanoseconds of the condition by itself.
     ns: f64,
@@ -101,6 +102,12 @@ pub(super) fn run(args: Args) -> Result<u8, Error> {
         let form = if *trees == 0 { "a weighted sum".to_owned() } else { format!("{trees} trees") };
         print(format_args!("{role} {name}: {inputs} inputs, {form}, {ns:.0} ns a payment"))?;
     }
+    match report.rules.iter().filter(|rule| rule.brake.is_some()).count() {
+        0 => {}
+        n => print(format_args!(
+            "{n} of the rules carry a brake: past it `serve`, and nothing else, demotes them"
+        ))?,
+    }
     if args.cost {
         let width = report.rules.iter().map(|r| r.id.len()).max().unwrap_or(0);
         print(format_args!("\n{:width$}  {:>9}  {:>8}  effect", "rule", "ns alone", "examples"))?;
@@ -108,8 +115,9 @@ pub(super) fn run(args: Args) -> Result<u8, Error> {
         lines.sort_by(|a, b| b.ns.total_cmp(&a.ns));
         for rule in lines {
             let shadow = if rule.shadow { " (shadow)" } else { "" };
+            let brake = rule.brake.as_ref().map_or_else(String::new, |brake| format!(" (brake {brake})"));
             print(format_args!(
-                "{:width$}  {:>9.1}  {:>8}  {}{shadow}",
+                "{:width$}  {:>9.1}  {:>8}  {}{shadow}{brake}",
                 rule.id, rule.ns, rule.examples, rule.effect
             ))?;
         }
@@ -175,6 +183,7 @@ fn measure(engine: &Engine) -> Result<Report, Error> {
             place: format!("{}:{}", rule.path, rule.line),
             effect: rule.effect.to_string(),
             shadow: rule.shadow,
+            brake: rule.brake.map(|brake| brake.to_string()),
             examples: rule.examples.len(),
             ns: median_ns(&facts, |f| rule.when.holds(f) == Some(true)),
         })

@@ -110,6 +110,7 @@ pub(crate) fn snapshot(dir: &Path, engine: &Engine) -> Result<u64, Error> {
         contents: past.contents,
         change,
         edits: past.edits,
+        brakes: snapshot::brakes(engine),
         shut_down: past.shut_down,
     };
     snapshot::save(&disk, engine, &head).map_err(|e| Error::io(dir, e))?;

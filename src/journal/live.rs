@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::list::{Edits, ListEdit};
 use crate::payment::Payment;
 use crate::pipeline::Pipeline;
+use crate::rules::BrakeChange;
 use crate::stage::Settlement;
 
 use super::back::{Back, Recovered, seed};
@@ -147,6 +148,8 @@ impl Journal {
         let fresh = last.is_none().then_some(known_since);
         let change = PipelineChange::new(pipeline.digest(), pipeline.schema(), fresh);
         if last.is_none_or(|last| (last.digest, &last.fields) != (change.digest, &change.fields)) {
+            // The records before are of another pipeline, whose rules' brakes are not this one's.
+            pipeline.release_all();
             let failed = |e: Busy| Error::new(e.to_string()).at(dir);
             let ticket = journal.change(change).until(Durability::Sync);
             ticket.wait().map_err(failed)?;
@@ -200,6 +203,27 @@ impl Journal {
         let ticket = self.put(Record::List(edit.clone()));
         self.edits.lock().push(ticket.lsn(), edit);
         Ok(Some(ticket))
+    }
+
+    /// As [`Engine::brake`], recorded: no payment is decided with half of the change. `None` when there was nothing
+    /// to change.
+    ///
+    /// # Errors
+    /// When nothing can be recorded now; the rule then stays as it was.
+    pub fn brake(&self, change: BrakeChange) -> Result<Option<Ticket>, Busy> {
+        self.brake_of(&self.engine.pipeline(), change)
+    }
+
+    /// As [`Journal::brake`], but `None` also when another pipeline is in force by now.
+    pub(crate) fn brake_of(
+        &self,
+        pipeline: &Arc<Pipeline>,
+        change: BrakeChange,
+    ) -> Result<Option<Ticket>, Busy> {
+        let _turn = self.turn_alone();
+        self.log.admit(0)?;
+        let changed = Arc::ptr_eq(&self.engine.pipeline(), pipeline) && pipeline.brake(&change);
+        Ok(changed.then(|| self.put(Record::Brake(change))))
     }
 
     /// Values of lists that have been edited, and whether this edit's is among them.
@@ -279,6 +303,7 @@ impl Journal {
             contents: self.before.and(self.log.kinds()),
             change,
             edits: self.edits.lock().clone(),
+            brakes: snapshot::brakes(&self.engine),
             shut_down: true,
         };
         let saved = snapshot::save(&*self.disk, &self.engine, &head);

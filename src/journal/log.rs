@@ -22,7 +22,7 @@ use super::ticket::{Reached, Waiters};
 use super::writer::Writer;
 
 /// Kinds of records that are counted.
-pub(crate) const KINDS: usize = 8;
+pub(crate) const KINDS: usize = 9;
 /// How long written frames wait for a sync that nobody waits for.
 const LINGER: Duration = Duration::from_millis(2);
 

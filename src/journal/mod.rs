@@ -33,6 +33,8 @@ pub(crate) mod wire;
 mod writer;
 
 #[cfg(test)]
+mod brake_tests;
+#[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
 mod image_tests;

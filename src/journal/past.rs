@@ -18,6 +18,9 @@ use super::snapshot::Head;
 /// Events that are given to the engine at once.
 const EVENTS: usize = 4096;
 
+/// Kinds of records that are counted.
+pub(super) const NUMBERS: usize = KINDS - 1;
+
 /// What a journal held.
 ///
 /// ```
@@ -39,6 +42,8 @@ pub struct Contents {
     pub shutdowns: u64,
     /// Payments that a policy decided without their score.
     pub unscored: u64,
+    /// Rules demoted to shadow by their brake, or released.
+    pub brakes: u64,
 }
 
 impl Contents {
@@ -47,14 +52,15 @@ impl Contents {
         self.numbers().iter().sum()
     }
 
-    pub(super) fn numbers(&self) -> [u64; 7] {
-        let Contents { payments, undecided, settlements, list_edits, pipelines, shutdowns, unscored } = *self;
-        [payments, undecided, settlements, list_edits, pipelines, shutdowns, unscored]
+    pub(super) fn numbers(&self) -> [u64; NUMBERS] {
+        let Contents { payments, undecided, settlements, list_edits, pipelines, shutdowns, unscored, brakes } =
+            *self;
+        [payments, undecided, settlements, list_edits, pipelines, shutdowns, unscored, brakes]
     }
 
-    pub(super) fn of_numbers(numbers: [u64; 7]) -> Contents {
-        let [payments, undecided, settlements, list_edits, pipelines, shutdowns, unscored] = numbers;
-        Contents { payments, undecided, settlements, list_edits, pipelines, shutdowns, unscored }
+    pub(super) fn of_numbers(numbers: [u64; NUMBERS]) -> Contents {
+        let [payments, undecided, settlements, list_edits, pipelines, shutdowns, unscored, brakes] = numbers;
+        Contents { payments, undecided, settlements, list_edits, pipelines, shutdowns, unscored, brakes }
     }
 
     /// With what has been appended since, by kind.
@@ -75,6 +81,7 @@ impl Contents {
             Record::Pipeline(_) => &mut self.pipelines,
             Record::Shutdown => &mut self.shutdowns,
             Record::Unscored { .. } => &mut self.unscored,
+            Record::Brake(_) => &mut self.brakes,
         } += 1;
     }
 }
@@ -134,6 +141,9 @@ impl<'a, J: Judge> Past<'a, J> {
     pub fn after(engine: &'a Engine, judge: J, head: &Head) -> Past<'a, J> {
         let pipeline = engine.pipeline();
         head.edits.apply(pipeline.lists());
+        for change in &head.brakes {
+            pipeline.brake(change);
+        }
         Past {
             slots: head.change.slots(pipeline.schema()),
             contents: head.contents.clone(),
@@ -221,11 +231,18 @@ impl<J: Judge> Visitor for Past<'_, J> {
             }
             Record::Pipeline(change) => {
                 self.flush();
-                self.slots = change.slots(self.engine.pipeline().schema());
+                let pipeline = self.engine.pipeline();
+                pipeline.release_all();
+                self.slots = change.slots(pipeline.schema());
                 if let Some(since) = change.fresh {
                     self.engine.forget(since);
                 }
                 self.change = Some(change);
+            }
+            Record::Brake(change) => {
+                self.flush();
+                // Rules of other pipelines may be unknown to this one.
+                self.engine.brake(&change);
             }
             Record::Shutdown | Record::Unscored { .. } => {}
         }

@@ -2,6 +2,7 @@
 
 use crate::decision::Digest;
 use crate::list::{ListEdit, ListItem};
+use crate::rules::{BrakeChange, Trip};
 use crate::schema::{FieldId, Kind, Schema};
 use crate::time::Timestamp;
 use crate::velocity::Status;
@@ -21,6 +22,7 @@ pub(super) mod kind {
     pub const PIPELINE: u8 = 5;
     pub const SHUTDOWN: u8 = 6;
     pub const UNSCORED: u8 = 7;
+    pub const BRAKE: u8 = 8;
 }
 
 /// One thing that happened. Payments and decisions stay bytes until somebody needs them.
@@ -40,6 +42,8 @@ pub(crate) enum Record<'a> {
     Shutdown,
     /// A payment was decided about without its score, by a policy; nothing was remembered of it.
     Unscored { payment: &'a [u8], decision: &'a [u8] },
+    /// A rule was demoted to shadow, or released.
+    Brake(BrakeChange),
 }
 
 /// Which pipeline decides, and how its payments are written.
@@ -111,6 +115,10 @@ impl Record<'_> {
                 kind::PIPELINE
             }
             Record::Shutdown => kind::SHUTDOWN,
+            Record::Brake(change) => {
+                change.put(payload);
+                kind::BRAKE
+            }
         };
         then(Raw { kind, version: VERSION, payload })
     }
@@ -120,7 +128,7 @@ impl Record<'_> {
     /// # Errors
     /// When it is malformed, or of a kind or version that this program does not know.
     pub fn decode(raw: Raw<'_>) -> Result<Record<'_>, Malformed> {
-        let known = (kind::SCORED..=kind::UNSCORED).contains(&raw.kind);
+        let known = (kind::SCORED..=kind::BRAKE).contains(&raw.kind);
         if !known || raw.version != VERSION {
             return Err(Malformed::new(format!(
                 "it is of kind {} version {}, which this program does not know; a later release wrote it",
@@ -151,6 +159,10 @@ impl Record<'_> {
                 let change = PipelineChange::read(&mut cursor)?;
                 cursor.end().map(|()| Record::Pipeline(change))
             }
+            kind::BRAKE => {
+                let change = BrakeChange::read(&mut cursor)?;
+                cursor.end().map(|()| Record::Brake(change))
+            }
             _ => cursor.end().map(|()| Record::Shutdown),
         }
     }
@@ -179,6 +191,24 @@ impl ListEdit {
                 })
             })?,
         })
+    }
+}
+
+impl BrakeChange {
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        put_bytes(out, self.rule.as_bytes());
+        put_option(out, self.trip, |out, Trip { at, payments, matches }| {
+            put_signed(out, at.micros());
+            put_varint(out, payments);
+            put_varint(out, matches);
+        });
+    }
+
+    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<BrakeChange, Malformed> {
+        let rule = cursor.text()?.to_owned();
+        let trip =
+            |c: &mut Cursor<'_>| Ok(Trip { at: instant(c)?, payments: c.varint()?, matches: c.varint()? });
+        Ok(BrakeChange { rule, trip: cursor.option(trip)? })
     }
 }
 
@@ -243,6 +273,9 @@ mod tests {
             check(&Record::Pipeline(PipelineChange::new(Digest([3; 16]), &Schema::standard(), fresh)));
         }
         check(&Record::Shutdown);
+        for trip in [None, Some(Trip { at: Timestamp::default(), payments: u64::MAX, matches: 3 })] {
+            check(&Record::Brake(BrakeChange { rule: "r".into(), trip }));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::decision::Decision;
+use crate::decision::{Decision, RuleSet};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::payment::Payment;
@@ -152,7 +152,7 @@ impl Visitor for Check<'_> {
             Record::Pipeline(change) => {
                 self.slots = Slots(change.fields.iter().map(|(_, kind)| (*kind, None)).collect());
             }
-            Record::List(_) | Record::Shutdown => {}
+            Record::List(_) | Record::Brake(_) | Record::Shutdown => {}
         }
         Ok(())
     }
@@ -211,7 +211,7 @@ impl Judge for Compare<'_> {
 
 /// What differs between two decisions, by name.
 fn fields(before: &Decision, now: &Decision) -> Vec<(&'static str, String, String)> {
-    let rules = |d: &Decision| format!("{:?}", d.matched.iter().collect::<Vec<_>>());
+    let rules = |rules: &RuleSet| format!("{:?}", rules.iter().collect::<Vec<_>>());
     let degraded = |d: &Decision| d.degraded.names().collect::<Vec<_>>().join(" ");
     let parts = |d: &Decision| {
         [
@@ -221,7 +221,8 @@ fn fields(before: &Decision, now: &Decision) -> Vec<(&'static str, String, Strin
             ("anomaly", format!("{:?}", d.anomaly)),
             ("degraded", degraded(d)),
             ("deciding rule", format!("{:?}", d.deciding)),
-            ("rules", rules(d)),
+            ("rules", rules(&d.matched)),
+            ("braked rules", rules(&d.braked)),
             ("values", format!("{:?}", d.seen)),
             ("contributions", format!("{:?}", d.contributions)),
             ("challenger", format!("{:?}", d.challenged)),

@@ -8,17 +8,18 @@ use std::io;
 use crate::decision::Digest;
 use crate::engine::Engine;
 use crate::list::{Edits, ListEdit};
+use crate::rules::{BrakeChange, Rule, Trip};
 use crate::time::Timestamp;
 
 use super::disk::{Disk, DiskFile};
-use super::past::Contents;
+use super::past::{Contents, NUMBERS};
 use super::record::{PipelineChange, instant};
 use super::scan::Position;
 use super::wire::{Cursor, Malformed, put_bytes, put_option, put_signed, put_varint};
 
 const MAGIC: [u8; 8] = *b"TGSNAPSH";
 /// Which program wrote it: images of windows are read by the same release only.
-const RELEASE: &str = concat!(env!("CARGO_PKG_VERSION"), " 2");
+const RELEASE: &str = concat!(env!("CARGO_PKG_VERSION"), " 3");
 /// How many are kept.
 const KEPT: usize = 2;
 const SUFFIX: &str = ".snapshot";
@@ -35,7 +36,16 @@ pub(crate) struct Head {
     /// The pipeline that decided, and how its payments are written.
     pub change: PipelineChange,
     pub edits: Edits,
+    /// The rules that are braked.
+    pub brakes: Vec<BrakeChange>,
     pub shut_down: bool,
+}
+
+/// The rules that are braked, as changes from none.
+pub(crate) fn brakes(engine: &Engine) -> Vec<BrakeChange> {
+    let pipeline = engine.pipeline();
+    let change = |(rule, trip): (&Rule, Trip)| BrakeChange { rule: rule.id.clone(), trip: Some(trip) };
+    pipeline.braked().into_iter().map(change).collect()
 }
 
 impl Head {
@@ -53,6 +63,8 @@ impl Head {
             put_varint(out, lsn);
             edit.put(out);
         }
+        put_varint(out, self.brakes.len() as u64);
+        self.brakes.iter().for_each(|change| change.put(out));
         out.push(u8::from(self.shut_down));
     }
 
@@ -65,7 +77,7 @@ impl Head {
             [cursor.varint()?, cursor.varint()?, cursor.varint()?, cursor.varint()?];
         let position = Position { journal, segment, next_frame, next_lsn, chain: cursor.array()? };
         let known_since = cursor.option(instant)?;
-        let mut numbers = [0; 7];
+        let mut numbers = [0; NUMBERS];
         for number in &mut numbers {
             *number = cursor.varint()?;
         }
@@ -75,8 +87,12 @@ impl Head {
         for _ in 0..cursor.varint()? {
             edits.push(cursor.varint()?, ListEdit::read(cursor)?);
         }
+        let mut brakes = Vec::new();
+        for _ in 0..cursor.varint()? {
+            brakes.push(BrakeChange::read(cursor)?);
+        }
         let shut_down = cursor.byte()? != 0;
-        Ok(Head { position, known_since, contents, change, edits, shut_down })
+        Ok(Head { position, known_since, contents, change, edits, brakes, shut_down })
     }
 }
 

@@ -19,7 +19,7 @@ use super::verdict::put_decision;
 
 /// More bytes than a decision takes with rules, values and contributions at their limits.
 const DECISION_BYTES: usize = 8 << 10;
-const _: () = assert!(2 * RULES_MAX + 11 * VALUES_MAX + 15 * CONTRIBUTIONS_MAX + 100 < DECISION_BYTES);
+const _: () = assert!(4 * RULES_MAX + 11 * VALUES_MAX + 15 * CONTRIBUTIONS_MAX + 100 < DECISION_BYTES);
 
 thread_local! {
     /// Each thread's room for a payment and a decision in bytes.

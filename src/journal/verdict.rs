@@ -19,6 +19,7 @@ pub(crate) fn put_decision(out: &mut Vec<u8>, decision: &Decision) {
         deciding,
         digest,
         matched,
+        braked,
         seen,
         contributions,
         challenged,
@@ -30,11 +31,9 @@ pub(crate) fn put_decision(out: &mut Vec<u8>, decision: &Decision) {
     put_option(out, *probability, put_bits);
     put_option(out, *anomaly, put_bits);
     put_option(out, *deciding, |out, rule| put_varint(out, u64::from(rule)));
-    put_varint(out, matched.len() as u64);
-    let mut last = 0;
-    for rule in matched.iter() {
-        put_varint(out, (rule - last) as u64);
-        last = rule;
+    put_rules(out, matched);
+    if degraded.contains(Degraded::RULE_BRAKED) {
+        put_rules(out, braked);
     }
     put_varint(out, seen.len() as u64);
     for Seen { aggregate, value } in seen {
@@ -54,6 +53,28 @@ pub(crate) fn put_decision(out: &mut Vec<u8>, decision: &Decision) {
     });
 }
 
+fn put_rules(out: &mut Vec<u8>, rules: &RuleSet) {
+    put_varint(out, rules.len() as u64);
+    let mut last = 0;
+    for rule in rules.iter() {
+        put_varint(out, (rule - last) as u64);
+        last = rule;
+    }
+}
+
+fn read_rules(cursor: &mut Cursor<'_>) -> Result<RuleSet, Malformed> {
+    let mut rules = RuleSet::EMPTY;
+    let mut rule = 0usize;
+    for _ in 0..cursor.number::<u16>()? {
+        rule = rule.saturating_add(cursor.number()?);
+        if rule >= RULES_MAX {
+            return Err(Malformed::new("a rule's number is out of range"));
+        }
+        rules.insert(rule);
+    }
+    Ok(rules)
+}
+
 /// Reads a decision.
 ///
 /// # Errors
@@ -69,15 +90,11 @@ pub(crate) fn read_decision(bytes: &[u8]) -> Result<Decision, Malformed> {
     let probability = cursor.option(Cursor::bits)?;
     let anomaly = cursor.option(Cursor::bits)?;
     let deciding = cursor.option(|c| c.number())?;
-    let mut matched = RuleSet::EMPTY;
-    let mut rule = 0usize;
-    for _ in 0..cursor.number::<u16>()? {
-        rule = rule.saturating_add(cursor.number()?);
-        if rule >= RULES_MAX {
-            return Err(Malformed::new("a rule's number is out of range"));
-        }
-        matched.insert(rule);
-    }
+    let matched = read_rules(cursor)?;
+    let braked = match degraded.contains(Degraded::RULE_BRAKED) {
+        true => read_rules(cursor)?,
+        false => RuleSet::EMPTY,
+    };
     let mut seen = ArrayVec::new();
     for _ in 0..cursor.number::<u16>()? {
         let value = Seen { aggregate: cursor.number()?, value: cursor.bits()? };
@@ -106,6 +123,7 @@ pub(crate) fn read_decision(bytes: &[u8]) -> Result<Decision, Malformed> {
         deciding,
         digest,
         matched,
+        braked,
         seen,
         contributions,
         challenged,
@@ -133,13 +151,14 @@ mod tests {
             score: 731,
             probability: Some(0.25),
             anomaly: Some(f64::MIN_POSITIVE),
-            degraded: Degraded::LATE | Degraded::NO_MODEL,
+            degraded: Degraded::LATE | Degraded::NO_MODEL | Degraded::RULE_BRAKED,
             deciding: Some(900),
             digest: Digest([9; 16]),
             challenged: Some(Challenged { probability: 0.5, score: 1000, outcome: Outcome::Decline }),
             ..Decision::NONE
         };
         [0, 1, 64, RULES_MAX - 1].into_iter().for_each(|rule| full.matched.insert(rule));
+        [64, RULES_MAX - 1].into_iter().for_each(|rule| full.braked.insert(rule));
         full.seen.push(Seen { aggregate: 511, value: f64::NAN });
         full.contributions.push(Contribution { input: 3, value: f32::NAN, share: -0.0 });
         for decision in [Decision::NONE, full] {

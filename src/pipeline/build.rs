@@ -17,6 +17,7 @@ use crate::model::{Role, Served};
 use crate::money::{Currency, Rates};
 use crate::policy::Policy;
 use crate::rules::group::RuleGroup;
+use crate::rules::trips::Trips;
 use crate::rules::{Rule, file};
 use crate::schema::Schema;
 use crate::scope::Scoped;
@@ -148,6 +149,7 @@ impl Pipeline {
             schema,
             lists,
             rates,
+            trips: Arc::new(Trips::new(rules.len())),
             rules,
             entries,
             inputs,
@@ -166,9 +168,12 @@ impl Pipeline {
 
     fn built_in_stages(&self) -> Vec<Box<dyn Stage>> {
         let numbered: Vec<(u16, &Rule)> = (0u16..).zip(&self.rules).collect();
-        let scoped = |name| Scoped::new(name, &numbered, &self.schema).map(|s| Box::new(s) as Box<dyn Stage>);
+        let scoped = |name| {
+            let stage = Scoped::new(name, &numbered, &self.schema, &self.trips);
+            stage.map(|s| Box::new(s) as Box<dyn Stage>)
+        };
         let general = numbered.iter().filter(|(_, r)| r.scope.is_none()).copied();
-        let policy: Box<dyn Stage> = Box::new(Policy::new(RuleGroup::new(general)));
+        let policy: Box<dyn Stage> = Box::new(Policy::new(RuleGroup::new(general, &self.trips)));
         [scoped("gateway"), scoped("channel"), Some(policy), scoped("institution")]
             .into_iter()
             .flatten()

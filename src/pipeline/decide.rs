@@ -101,6 +101,10 @@ impl Pipeline {
         }
         let score = assessment.score();
         let asked_why = outcome != Outcome::Approve || self.thresholds.lowest().is_some_and(|t| score >= t);
+        let braked = match assessment.braked().is_empty() {
+            true => Degraded::NONE,
+            false => Degraded::RULE_BRAKED,
+        };
         let present = |answer: f64| (!answer.is_nan()).then_some(answer);
         Decision {
             outcome,
@@ -119,10 +123,11 @@ impl Pipeline {
                     outcome: assessment.decide_from(base, &self.thresholds).0,
                 }
             }),
-            degraded: degraded | answers.degraded,
+            degraded: degraded | answers.degraded | braked,
             deciding,
             digest: self.digest,
             matched: *assessment.matched(),
+            braked: *assessment.braked(),
             seen,
         }
     }

@@ -25,12 +25,13 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::decision::Digest;
+use crate::decision::{Decision, Digest};
 use crate::error::Error;
 use crate::expr::{Number, Test};
 use crate::list::Lists;
 use crate::money::Rates;
-use crate::rules::Rule;
+use crate::rules::trips::Trips;
+use crate::rules::{BrakeChange, Rule, Trip};
 use crate::schema::Schema;
 use crate::stage::{Stage, Thresholds};
 use crate::velocity::{Limits, Plan};
@@ -65,6 +66,8 @@ pub struct Pipeline {
     lists: Arc<Lists>,
     rates: Arc<Rates>,
     rules: Vec<Rule>,
+    /// Which rules are braked: like the lists' items, no part of the digest.
+    trips: Arc<Trips>,
     /// What may stand in [`Decision::matched`](crate::Decision::matched): the rules, then the user's own stages.
     entries: Vec<Entry>,
     stages: Vec<Box<dyn Stage>>,
@@ -166,6 +169,41 @@ impl Pipeline {
     /// Its rules, by the index that decisions use.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// The rules that are braked now, and why.
+    ///
+    /// ```
+    /// use tollgate::{Engine, Pipeline};
+    /// let engine = Engine::new(Pipeline::shipped()?);
+    /// assert_eq!(engine.pipeline().braked().len(), 0);
+    /// # Ok::<(), tollgate::Error>(())
+    /// ```
+    pub fn braked(&self) -> Vec<(&Rule, Trip)> {
+        let rule = |(rule, trip): (usize, Trip)| Some((self.rules.get(rule)?, trip));
+        self.trips.all().into_iter().filter_map(rule).collect()
+    }
+
+    /// Brakes a rule that carries a brake, or releases it; whether that changed anything.
+    pub(crate) fn brake(&self, change: &BrakeChange) -> bool {
+        let carries = |rule: &Rule| rule.id == change.rule && rule.brake.is_some();
+        self.rules.iter().position(carries).is_some_and(|rule| self.trips.set(rule, change.trip))
+    }
+
+    /// Whether the rule of this index is braked now.
+    #[cfg(feature = "serve")]
+    pub(crate) fn is_braked(&self, rule: usize) -> bool {
+        self.trips.has(rule)
+    }
+
+    /// Releases every rule.
+    pub(crate) fn release_all(&self) {
+        self.trips.clear();
+    }
+
+    /// Whether a rule that a decision says matched had no effect on it: in shadow, or braked.
+    pub(crate) fn in_shadow(&self, decision: &Decision, rule: usize) -> bool {
+        decision.braked.contains(rule) || self.entries.get(rule).is_some_and(|entry| entry.shadow)
     }
 
     /// Its stages' names, in order.

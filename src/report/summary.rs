@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::model::Role;
 use crate::money::{Currency, Money};
 use crate::pipeline::Pipeline;
+use crate::rules::{Rule, Trip};
 
 /// Rules that the summary shows.
 const BUSIEST_SHOWN: usize = 10;
@@ -30,6 +31,7 @@ pub(crate) struct Summary {
     /// Sums by currency and outcome, exact, as text.
     money: BTreeMap<String, BTreeMap<&'static str, String>>,
     rules: Vec<RuleMatches>,
+    past_brake: Vec<PastBrake>,
     /// Champion and challenger side by side; `None` without a challenger.
     challenger: Option<ChallengerFigures>,
     degraded: BTreeMap<&'static str, u64>,
@@ -49,6 +51,41 @@ struct RuleMatches {
     effect: String,
     shadow: bool,
     matches: u64,
+}
+
+/// A rule that went past its brake, and where it first did, by the payments' own time.
+#[derive(Debug, Serialize)]
+struct PastBrake {
+    rule: String,
+    brake: String,
+    at: String,
+    payments: u64,
+    matches: u64,
+}
+
+impl PastBrake {
+    fn of(rule: &Rule, trip: Trip) -> PastBrake {
+        PastBrake {
+            rule: rule.id.clone(),
+            brake: rule.brake.map_or_else(String::new, |brake| brake.to_string()),
+            at: trip.at.to_string(),
+            payments: trip.payments,
+            matches: trip.matches,
+        }
+    }
+}
+
+impl fmt::Display for PastBrake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PastBrake { rule, brake, at, payments, matches } = self;
+        write!(
+            f,
+            "rule {rule} went past its brake ({brake}) at {at}: {} of {} payments; ",
+            group(*matches),
+            group(*payments)
+        )?;
+        f.write_str("it kept its effect here, `serve` would demote it to shadow")
+    }
 }
 
 /// How a challenger compares with the champion.
@@ -156,6 +193,11 @@ impl Summary {
             money: money.collect(),
             silent_rules: rules.iter().filter(|r| r.matches == 0).count(),
             rules,
+            past_brake: tally
+                .overruns
+                .first()
+                .filter_map(|(rule, trip)| Some(PastBrake::of(pipeline.rules().get(rule)?, trip)))
+                .collect(),
             challenger: ChallengerFigures::new(&tally.comparison, &pipeline),
             degraded: tally.degraded.clone(),
             unknown_fields: tally.unknown.clone(),
@@ -227,6 +269,9 @@ impl fmt::Display for Summary {
         }
         if self.silent_rules > 0 {
             writeln!(f, "  {} rules matched nothing", self.silent_rules)?;
+        }
+        for past in &self.past_brake {
+            writeln!(f, "  {past}")?;
         }
         if let Some(challenger) = &self.challenger {
             writeln!(f, "\n{challenger}")?;

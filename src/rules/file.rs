@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use crate::error::Diagnostic;
 use crate::expr::{ExprError, Scope, Test};
-use crate::rules::{Rule, RuleScope, example};
+use crate::rules::{Brake, Rule, RuleScope, example};
 use crate::stage::{Effect, SCORE_MAX};
 
 /// Largest rule file, in bytes.
@@ -39,6 +39,7 @@ struct Entry {
     hard: bool,
     #[serde(default)]
     shadow: bool,
+    brake: Option<Spanned<String>>,
     scope: Option<Spanned<ScopeEntry>>,
     #[serde(default)]
     example: ExampleEntry,
@@ -111,6 +112,7 @@ impl Source<'_> {
         }
         let effect = self.effect(&entry);
         let when = self.when(&entry.when, scope);
+        let brake = entry.brake.as_ref().and_then(|brake| self.brake(brake, entry.hard));
         let rule_scope = entry.scope.as_ref().and_then(|s| self.scope(s));
         let examples =
             example::read(entry.example.fires, true).chain(example::read(entry.example.quiet, false));
@@ -124,6 +126,7 @@ impl Source<'_> {
             reason: entry.reason.get_ref().clone(),
             text: entry.text,
             shadow: entry.shadow,
+            brake,
             scope: rule_scope,
             examples: Vec::new(),
         };
@@ -199,6 +202,20 @@ impl Source<'_> {
             Ok(test) => Some(test),
             Err(errors) => {
                 self.wrong.extend(diagnose(self.path, self.text, when, errors));
+                None
+            }
+        }
+    }
+
+    fn brake(&mut self, brake: &Spanned<String>, hard: bool) -> Option<Brake> {
+        if hard {
+            // Sanctions and the lists of the proven must not wear off because they match often.
+            self.complain(brake.span(), "a hard rule can't have a brake", "drop `hard` or `brake`");
+        }
+        match Brake::parse(brake.get_ref()) {
+            Ok(brake) => Some(brake),
+            Err(error) => {
+                self.wrong.extend(diagnose(self.path, self.text, brake, vec![error]));
                 None
             }
         }

@@ -1,21 +1,26 @@
 //! What is a rule? A condition, an effect, a reason and its own proof.
 
+pub(crate) mod brake;
 pub(crate) mod example;
 pub(crate) mod file;
 #[doc(hidden)]
 pub mod fuzzing;
 pub(crate) mod group;
 pub(crate) mod index;
+pub(crate) mod overrun;
 pub(crate) mod shipped;
+pub(crate) mod trips;
 
 use crate::expr::Test;
 use crate::payment::Payment;
 use crate::schema::field;
 use crate::stage::Effect;
 
+pub use brake::{BRAKE_PAYMENTS_MIN, Brake};
 pub use example::Example;
 pub use file::RULE_FILE_BYTES_MAX;
 pub use index::{RuleColumns, RuleIndex};
+pub use trips::{BrakeChange, Trip};
 
 /// The ids a rule is for: it is asked only for payments of one of these gateways, channels or
 /// institutions, by the stage of that name.
@@ -77,6 +82,8 @@ pub struct Rule {
     pub text: String,
     /// Recorded without effect.
     pub shadow: bool,
+    /// Past it the rule is demoted to shadow while it is served; `None` for never.
+    pub brake: Option<Brake>,
     /// Whom it is for; `None` for everybody.
     pub scope: Option<RuleScope>,
     /// Its proof.

@@ -7,6 +7,7 @@ use hyper::Response;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 
 use super::app::App;
+use super::brakes;
 use super::exposition::Text;
 use super::problem::{Kind, Problem};
 use super::reply::Reply;
@@ -87,6 +88,11 @@ fn gauges(app: &App, out: &mut Text) -> fmt::Result {
     ] {
         out.family(name, "gauge", help)?;
         out.gauge(&[], value)?;
+    }
+    out.family("rule_braked", "gauge", "1 while a rule that carries a brake is past it, and so in shadow.")?;
+    for (rule, trip) in brakes::carriers(&pipeline) {
+        app.metrics.brake_trips(&rule.id); // told from the beginning, as 0
+        out.gauge(&[("rule", &rule.id)], f64::from(u8::from(trip.is_some())))?;
     }
     let Some(journal) = app.keeper.journal() else { return Ok(()) };
     out.family("journal_records", "counter", "Records of the journal, since it was begun.")?;

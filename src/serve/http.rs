@@ -20,8 +20,8 @@ use super::problem::{Kind, Problem};
 use super::reply::Reply;
 use super::routes::{self, Entry, Route};
 use super::{
-    authz, body, cashier, console, decisions, form, health, lists, ndjson, openapi, score, settle, signifyd,
-    stats, trace,
+    authz, body, brakes, cashier, console, decisions, form, health, lists, ndjson, openapi, score, settle,
+    signifyd, stats, trace,
 };
 
 /// Answers.
@@ -126,6 +126,8 @@ async fn handle(
             let bytes = body::read(incoming, limits.body_bytes, timeouts.body.0).await?;
             lists::delete(app, &decoded(part)?, form::query(query, "value").as_deref(), &bytes).await
         }
+        Route::Brakes => Ok(brakes::list(app)),
+        Route::Release => brakes::release(app, &decoded(part)?).await,
         Route::Pipeline => {
             body::plain(&head.headers)?;
             let bytes = body::read(incoming, limits.pipeline_bytes, timeouts.body.0).await?;

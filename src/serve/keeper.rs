@@ -15,6 +15,7 @@ use crate::journal::{self, Busy, Durability, EditError, Journal, Recovered, Tick
 use crate::list::{Edits, ListEdit};
 use crate::payment::Payment;
 use crate::pipeline::Pipeline;
+use crate::rules::BrakeChange;
 use crate::stage::Settlement;
 
 /// What scores and remembers.
@@ -145,6 +146,29 @@ impl Keeper {
                     EditError::Busy(busy) => not_recorded(&busy),
                     other => Problem::new(Kind::BadItem, other.to_string()),
                 })?;
+                Ok((ticket.is_some(), Recorded(ticket)))
+            }
+        }
+    }
+
+    /// Brakes a rule of a pipeline, or releases it, if that pipeline is in force. Whether anything changed.
+    ///
+    /// # Errors
+    /// When it can't be recorded; the rule then stays as it was.
+    pub(super) fn brake(
+        &self,
+        pipeline: &Arc<Pipeline>,
+        change: BrakeChange,
+    ) -> Result<(bool, Recorded), Problem> {
+        match self {
+            Keeper::Memory { engine, edits } => {
+                // No other comes into force meanwhile.
+                let _turn = edits.lock();
+                let current = Arc::ptr_eq(&engine.pipeline(), pipeline);
+                Ok((current && engine.brake(&change), Recorded::default()))
+            }
+            Keeper::Journal { journal, .. } => {
+                let ticket = journal.brake_of(pipeline, change).map_err(|busy| not_recorded(&busy))?;
                 Ok((ticket.is_some(), Recorded(ticket)))
             }
         }

@@ -157,6 +157,7 @@ pub(super) struct Metrics {
     pub(super) reloads: Reloads,
     pub(super) replayed: Counter,
     rules: Mutex<BTreeMap<String, Arc<Counter>>>,
+    brake_trips: Mutex<BTreeMap<String, Arc<Counter>>>,
 }
 
 /// The counters of one pipeline's rules, by the index that decisions use.
@@ -184,6 +185,7 @@ impl Metrics {
             reloads: Reloads::default(),
             replayed: Counter::default(),
             rules: Mutex::default(),
+            brake_trips: Mutex::default(),
         }
     }
 
@@ -195,6 +197,16 @@ impl Metrics {
     pub(super) fn rule_hits(&self, pipeline: &Pipeline) -> RuleHits {
         let mut rules = self.rules.lock();
         pipeline.entries().iter().map(|e| rules.entry(e.id.clone()).or_default().clone()).collect()
+    }
+
+    /// How often a rule has gone past its brake.
+    pub(super) fn brake_trips(&self, rule: &str) -> Arc<Counter> {
+        self.brake_trips.lock().entry(rule.to_owned()).or_default().clone()
+    }
+
+    /// Payments that rules were asked about: those that a policy decided are left out.
+    pub(super) fn scored(&self) -> u64 {
+        self.histogram(Stage::Score).0.iter().sum()
     }
 
     /// Counts a decision.
@@ -264,6 +276,10 @@ impl Metrics {
         }
         text.family("rule_hits", "counter", "Payments that a rule matched, by rule.")?;
         for (rule, counter) in &*self.rules.lock() {
+            text.count(&[("rule", rule)], counter.get())?;
+        }
+        text.family("brake_trips", "counter", "Times that a rule went past its brake, by rule.")?;
+        for (rule, counter) in &*self.brake_trips.lock() {
             text.count(&[("rule", rule)], counter.get())?;
         }
         text.family("stage_seconds", "histogram", "Time of the stages of a payment's way.")?;

@@ -12,6 +12,7 @@
 //! | `signifyd.rs` | the same as Hyperswitch asks it |
 //! | `recent.rs` `decisions.rs` `settle.rs` | which payments are remembered, and what became of them? |
 //! | `control.rs` `watch.rs` `lists.rs` | how do rules and lists change while payments are scored? |
+//! | `monitor.rs` `brakes.rs` | when does a rule go past its brake, and how is it released? |
 //! | `metrics.rs` `exposition.rs` `health.rs` `log.rs` `trace.rs` `problem.rs` | what do people and machines get to know? |
 //! | `keeper.rs` `snapshots.rs` | is what was decided recorded, and what comes back at a start? |
 //! | `cashier/` | what becomes of payments that move money? |
@@ -23,6 +24,7 @@ mod app;
 mod authz;
 mod basic;
 mod body;
+mod brakes;
 mod budget;
 mod cashier;
 pub(crate) mod config;
@@ -46,6 +48,7 @@ mod listen;
 mod lists;
 mod log;
 mod metrics;
+mod monitor;
 mod ndjson;
 mod openapi;
 mod problem;
@@ -130,6 +133,7 @@ pub(crate) fn run(
     watch::start(&app);
     snapshots::start(&app)?;
     totals::start(&app);
+    monitor::start(&app);
     let bounds =
         || payments.iter().map(|(door, bound)| (*door, bound)).chain(admin.iter().map(|b| (Door::Admin, b)));
     for (door, bound) in bounds() {

@@ -139,6 +139,8 @@ fn responses(route: Route) -> Value {
         Route::Batch => ("application/x-ndjson", json!({ "type": "string" })),
         Route::Live | Route::Ready => ("text/plain", json!({ "type": "string" })),
         Route::Decisions => ("application/json", reference("Decisions")),
+        Route::Brakes => ("application/json", reference("Brakes")),
+        Route::Release => ("application/json", reference("Release")),
         Route::Console => ("text/html", json!({ "type": "string" })),
         Route::ConsolePart => ("*/*", json!({ "type": "string" })),
         Route::Metrics => ("application/openmetrics-text", json!({ "type": "string" })),
@@ -195,6 +197,21 @@ fn schemas() -> Value {
                     "channel": { "type": ["string", "null"] }, "decision": reference("Decision"),
                 },
             } } },
+        },
+        "Brakes": {
+            "type": "object", "required": ["brakes"],
+            "properties": { "brakes": { "type": "array", "items": {
+                "type": "object", "required": ["rule", "brake", "shadow", "braked"],
+                "properties": {
+                    "rule": text, "brake": text, "shadow": { "type": "boolean" }, "braked": { "type": "boolean" },
+                    "since": { "type": "string", "format": "date-time" },
+                    "matches": { "type": "integer" }, "payments": { "type": "integer" },
+                },
+            } } },
+        },
+        "Release": {
+            "type": "object", "required": ["rule", "released"],
+            "properties": { "rule": text, "released": { "type": "boolean" } },
         },
         "Value": { "type": "object", "required": ["value"], "properties": { "value": text } },
         "Settlement": {

@@ -99,6 +99,8 @@ routes! {
     ListPut "list_put" "PUT" "/v1/lists/{name}/items" Admin Some(Scope::Lists), "Put an item on a list.";
     ListDelete "list_delete" "DELETE" "/v1/lists/{name}/items" Admin Some(Scope::Lists), "Take an item off a list.";
     Pipeline "pipeline" "PUT" "/v1/pipeline" Admin Some(Scope::Admin), "Read the folder of rules again, or take the posted one.";
+    Brakes "brakes" "GET" "/v1/brakes" Admin Some(Scope::Admin), "The rules that carry a brake, and which of them are braked.";
+    Release "brake_release" "DELETE" "/v1/brakes/{rule}" Admin Some(Scope::Admin), "Give a braked rule its effect back.";
     Live "livez" "GET" "/livez" Admin None, "Whether the process runs.";
     Ready "readyz" "GET" "/readyz" Admin None, "Whether it takes payments.";
     Metrics "metrics" "GET" "/metrics" Admin None, "Counters and histograms as OpenMetrics text.";
@@ -175,6 +177,7 @@ mod tests {
             (Door::Admin, "GET", "/console/console.js", "console_part console.js"),
             (Door::Admin, "POST", "/v1/lists/never/lookup", "list_lookup never"),
             (Door::Admin, "GET", "/livez", "livez "),
+            (Door::Admin, "DELETE", "/v1/brakes/wide", "brake_release wide"),
             (Door::Admin, "POST", "/v1/lists/never/items", "GET PUT DELETE"),
             (Door::Admin, "DELETE", "/v1/lists/never/items", "list_delete never"),
         ] {

@@ -209,9 +209,10 @@ impl Scored {
     fn of(line: Bytes, decision: &Decision, times: [Duration; 3], source: Source<'_>, desk: &Desk) -> Scored {
         let Decision { outcome, score, degraded, .. } = *decision;
         let told = matches!(source, Source::Part(_)).then(|| {
-            let entries = desk.pipeline().entries();
-            let matched = decision.matched.iter().filter_map(|rule| entries.get(rule)).filter(|e| !e.shadow);
-            let codes: Vec<&str> = matched.map(|entry| entry.reason.as_str()).collect();
+            let pipeline = desk.pipeline();
+            let effective = decision.matched.iter().filter(|rule| !pipeline.in_shadow(decision, *rule));
+            let entries = effective.filter_map(|rule| pipeline.entries().get(rule));
+            let codes: Vec<&str> = entries.map(|entry| entry.reason.as_str()).collect();
             (desk.payment.id().to_owned(), codes.join(", "))
         });
         Scored { line, told, outcome, score, degraded, times, record: None }

@@ -38,6 +38,8 @@ struct Stats<'a> {
     recent_payments: usize,
     reloads: BTreeMap<&'static str, u64>,
     reload_stale: bool,
+    /// Rules that are past their brake, and so in shadow.
+    braked: Vec<&'a str>,
     since_start: Told,
     last_minute: Told,
 }
@@ -72,6 +74,8 @@ struct Busy {
     /// What it asks for; nothing when it is no longer in force.
     effect: Option<String>,
     shadow: bool,
+    /// In shadow because it went past its brake.
+    braked: bool,
 }
 
 /// Answers.
@@ -84,10 +88,11 @@ pub(super) fn answer(app: &App, key: &Key) -> Result<Response<Reply>, Problem> {
             .remedy("use a key that belongs to no merchant"));
     }
     let pipeline = app.engine().pipeline();
+    let braked: Vec<&str> = pipeline.braked().into_iter().map(|(rule, _)| rule.id.as_str()).collect();
     let now = app.metrics.totals();
     let told = |earlier: &Totals| {
         let seconds = now.at.saturating_duration_since(earlier.at).as_secs_f64();
-        Told::of(&now.since(earlier), seconds, &pipeline)
+        Told::of(&now.since(earlier), seconds, &pipeline, &braked)
     };
     let reloads = &app.metrics.reloads;
     let stats = Stats {
@@ -106,13 +111,14 @@ pub(super) fn answer(app: &App, key: &Key) -> Result<Response<Reply>, Problem> {
         reload_stale: reloads.stale.load(Ordering::Relaxed) != 0,
         since_start: told(&app.past.start),
         last_minute: told(&app.past.minute_ago()),
+        braked: braked.clone(),
     };
     // Plain data always serialises.
     Ok(fresh(serde_json::to_vec(&stats).unwrap_or_default()))
 }
 
 impl Told {
-    fn of(counted: &Totals, seconds: f64, pipeline: &Pipeline) -> Told {
+    fn of(counted: &Totals, seconds: f64, pipeline: &Pipeline, braked: &[&str]) -> Told {
         let mut rules: Vec<(&String, u64)> =
             counted.rules.iter().map(|(rule, hits)| (rule, *hits)).filter(|(_, hits)| *hits > 0).collect();
         rules.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
@@ -124,6 +130,7 @@ impl Told {
                 hits,
                 effect: entry.map(|entry| entry.effect.clone()),
                 shadow: entry.is_some_and(|entry| entry.shadow),
+                braked: braked.contains(&rule.as_str()),
             }
         };
         Told {

@@ -23,7 +23,9 @@ impl Drop for Running<'_> {
 impl Cashier {
     /// `None` when somebody asks about it already.
     fn running(&self, key: CallKey) -> Option<Running<'_>> {
-        self.calls.lock().running.insert(key).then_some(Running(self, key))
+        let is_first = self.calls.lock().running.insert(key);
+        // Made only when it is wanted: its end takes the mark away.
+        is_first.then(|| Running(self, key))
     }
 
     /// All that a channel needs for a call; with the merchant and the way it goes.
@@ -149,7 +151,15 @@ pub(super) async fn told(cashier: &Arc<Cashier>, reply: &Reply) -> Result<(Payme
     Ok((call.payment, effects))
 }
 
-/// What waits for an institution's answer.
-pub(super) fn unfinished(cashier: &Cashier) -> Vec<Call> {
-    cashier.book.lock().unfinished()
+/// What an institution was asked for and has not answered. What is recorded and about to be sent is not among it.
+/// With each, whether it is being asked about.
+pub(super) fn unfinished(cashier: &Cashier) -> Vec<(Call, bool)> {
+    let open = cashier.book.lock().unfinished();
+    let calls = cashier.calls.lock();
+    let sent = open.into_iter().filter(|call| calls.sent.contains(&call.key));
+    let marked = sent.map(|call| {
+        let running = calls.running.contains(&call.key);
+        (call, running)
+    });
+    marked.collect()
 }

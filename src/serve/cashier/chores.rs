@@ -79,9 +79,9 @@ pub(super) async fn run(app: Arc<App>, cashier: Arc<Cashier>) {
         }
         let now = Instant::now();
         let open = ask::unfinished(&cashier);
-        patience.retain(|key, _| open.iter().any(|call| call.key == *key));
+        patience.retain(|key, _| open.iter().any(|(call, _)| call.key == *key));
         let mut asked = Vec::new();
-        for call in open {
+        for (call, _) in open.into_iter().filter(|(_, running)| !running) {
             let first = cashier.settings.ask_again.0;
             let known = patience.entry(call.key).or_insert(Patience { next: now, pause: first });
             if known.next <= now && asked.len() < QUERIES_MAX {

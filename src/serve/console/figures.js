@@ -34,8 +34,8 @@ export function showFigures(stats) {
   const happened = [...degraded, ...refused].filter(([, n]) => n > 0);
   rows("degraded", happened.length ? happened.map(([why, n]) => row(why, count(n))) : [row("none", "0")]);
   const rules = span.busiest_rules.map((busy) => {
-    const effect = busy.effect === null ? "no longer in force" : busy.effect + (busy.shadow ? " (shadow)" : "");
-    return row(busy.rule, effect, count(busy.hits));
+    const footing = busy.braked ? " (braked)" : busy.shadow ? " (shadow)" : "";
+    return row(busy.rule, busy.effect === null ? "no longer in force" : busy.effect + footing, count(busy.hits));
   });
   rows("rules", rules.length ? rules : [row("none matched", "", "0")]);
 }

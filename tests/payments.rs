@@ -1,0 +1,420 @@
+//! Payments that move money, as a merchant makes them: the sidecar between a shop and simulated institutions.
+#![cfg(feature = "serve")]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sidecar::{Answer, PATIENCE, Sidecar};
+
+#[path = "support/sidecar.rs"]
+mod sidecar;
+
+const VISA: &str = "4111 1111 1111 1111";
+const KEY: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// A simulated institution, until it is dropped.
+struct Institution {
+    child: Child,
+    address: String,
+    ledger: PathBuf,
+}
+
+impl Institution {
+    fn start(kind: &str, dir: &Path, script: Option<&str>, more: &[&str]) -> Institution {
+        Institution::start_at("127.0.0.1:0", kind, dir, script, more)
+    }
+
+    fn start_at(address: &str, kind: &str, dir: &Path, script: Option<&str>, more: &[&str]) -> Institution {
+        let ledger = dir.join(format!("{kind}.jsonl"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        command.args(["simulate", "institution", "--kind", kind, "--listen", address]).args(more);
+        command.arg("--ledger").arg(&ledger);
+        if let Some(script) = script {
+            let path = dir.join(format!("{kind}.toml"));
+            std::fs::write(&path, script).unwrap();
+            command.arg("--script").arg(path);
+        }
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().rsplit(' ').next().unwrap().to_owned();
+        Institution { child, address, ledger }
+    }
+
+    /// What it did, by key: the last line of each.
+    fn books(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.ledger).unwrap_or_default();
+        let mut last = std::collections::BTreeMap::new();
+        for line in text.lines() {
+            let entry: Value = serde_json::from_str(line).unwrap();
+            last.insert(entry["key"].as_str().unwrap().to_owned(), entry);
+        }
+        last.into_values().collect()
+    }
+
+    fn sum(&self, column: &str) -> i64 {
+        self.books().iter().filter_map(|entry| entry[column].as_i64()).sum()
+    }
+}
+
+impl Drop for Institution {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const RULES: &str = r#"
+[[rule]]
+id = "doubtful"
+when = 'device_os == "doubtful"'
+then = "challenge"
+reason = "DOUBTFUL"
+example.fires = [{ device_os = "doubtful" }]
+example.quiet = [{ device_os = "plain" }]
+
+[[rule]]
+id = "odd"
+when = 'device_os == "odd"'
+then = "review"
+reason = "ODD"
+example.fires = [{ device_os = "odd" }]
+example.quiet = [{ device_os = "plain" }]
+
+[[rule]]
+id = "bad"
+when = 'device_os == "bad" or count(card, 1h, declined) >= 3'
+then = "decline"
+reason = "BAD"
+example.fires = [{ device_os = "bad" }]
+example.quiet = [{ device_os = "plain", "count(card, 1h, declined)" = 0 }]
+"#;
+
+/// A sidecar with its folder, which outlives it.
+struct Shop {
+    dir: tempfile::TempDir,
+    institution: Institution,
+    settings: String,
+}
+
+impl Shop {
+    /// With a card institution; `settings` come after `[payments]`.
+    fn new(script: Option<&str>, settings: &str) -> Shop {
+        let dir = tempfile::tempdir().unwrap();
+        let institution = Institution::start("card", dir.path(), script, &[]);
+        std::fs::create_dir(dir.path().join("rules")).unwrap();
+        std::fs::write(dir.path().join("rules/rules.toml"), RULES).unwrap();
+        Shop { dir, institution, settings: settings.to_owned() }
+    }
+
+    fn open(&self) -> Sidecar {
+        let at = |name: &str| self.dir.path().join(name).display().to_string();
+        let text = format!(
+            "rules = '{}'\nempty_past = true\n[journal]\ndir = '{}'\n[payments]\ndir = '{}'\ncodes = '{}'\n\
+             ask_again = '100ms'\n{}\n[[payments.channel]]\nname = 'acquirer'\ndeadline = '1s'\ncard.address = '{}'\n",
+            at("rules"),
+            at("journal"),
+            at("payments"),
+            at("codes.jsonl"),
+            self.settings,
+            self.institution.address
+        );
+        let path = self.dir.path().join("serve.toml");
+        std::fs::write(&path, text).unwrap();
+        Sidecar::start_with(&["--config", path.to_str().unwrap()], &[("TOLLGATE_TOKEN_KEY", KEY)])
+    }
+
+    /// The last code that was sent.
+    fn code(&self) -> String {
+        let text = std::fs::read_to_string(self.dir.path().join("codes.jsonl")).unwrap();
+        let line: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        line["text"]["en"].as_str().unwrap()[..6].to_owned()
+    }
+}
+
+fn order(sidecar: &Sidecar, id: &str, amount: &str) -> Answer {
+    sidecar.post("/v1/orders", &json!({ "id": id, "amount": amount }).to_string())
+}
+
+fn card(order: &str, number: &str, os: &str) -> String {
+    json!({
+        "order": order, "method": "card", "phone": "+8613800000000",
+        "card": { "number": number, "expiry": "09/28", "cvv": "123" },
+        "facts": { "device_os": os, "ip": "203.0.113.7" },
+    })
+    .to_string()
+}
+
+/// Creates an order and pays it by card.
+fn pay(sidecar: &Sidecar, id: &str, amount: &str, os: &str) -> Answer {
+    assert_eq!(order(sidecar, id, amount).status, 201);
+    sidecar.post("/v1/payments", &card(id, VISA, os))
+}
+
+fn on(payment: &Value, what: &str) -> String {
+    format!("/v1/payments/{}/{what}", payment["id"].as_str().unwrap())
+}
+
+fn show(sidecar: &Sidecar, payment: &Value) -> Value {
+    let path = format!("/v1/payments/{}", payment["id"].as_str().unwrap());
+    sidecar.ask("GET", &path, &[], "").json()
+}
+
+/// Waits until the payment is in a state.
+fn until(sidecar: &Sidecar, payment: &Value, state: &str) -> Value {
+    let start = Instant::now();
+    loop {
+        let now = show(sidecar, payment);
+        if now["state"] == state {
+            return now;
+        }
+        assert!(start.elapsed() < PATIENCE, "not {state}: {now}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn an_order_is_paid_refunded_and_disputed() {
+    let shop = Shop::new(None, "");
+    let sidecar = shop.open();
+    let paid = pay(&sidecar, "o1", "100.00 EUR", "plain");
+    assert_eq!(paid.status, 201, "{paid:?}");
+    let paid = paid.json();
+    assert_eq!((paid["state"].as_str(), paid["captured"].as_str()), (Some("captured"), Some("100.00 EUR")));
+    assert_eq!(paid["channel"], "acquirer");
+    // The order knows; the order is paid once.
+    assert_eq!(sidecar.ask("GET", "/v1/orders/o1", &[], "").json()["payments"][0], paid["id"]);
+    let second = card("o1", VISA, "plain").replace("\"order\"", "\"attempt\":2,\"order\"");
+    let second = sidecar.post("/v1/payments", &second);
+    assert_eq!((second.status, second.json()["code"].as_str()), (409, Some("order_paid")));
+
+    let refund = |id: &str, amount: &str| {
+        sidecar.post(&on(&paid, "refunds"), &json!({ "id": id, "amount": amount }).to_string())
+    };
+    assert_eq!(refund("r1", "30.00 EUR").json()["state"], "partially_refunded");
+    assert_eq!(refund("r1", "30.00 EUR").json()["refunded"], "30.00 EUR", "the same refund again");
+    assert_eq!(refund("r1", "31.00 EUR").status, 409, "another by the same id");
+    assert_eq!(refund("r2", "70.01 EUR").json()["code"], "above_available");
+    let dispute = |body: Value| sidecar.post(&on(&paid, "disputes"), &body.to_string());
+    let opened =
+        dispute(json!({ "id": "d1", "event": "opened", "reason": { "scheme": "visa", "code": "10.4" } }));
+    assert_eq!(opened.json()["state"], "disputed", "{opened:?}");
+    assert_eq!(opened.json()["disputes"][0]["kind"], "fraud");
+    assert_eq!(refund("r2", "1.00 EUR").status, 409, "while it is disputed");
+    assert_eq!(dispute(json!({ "id": "d1", "event": "won" })).json()["state"], "won");
+    assert_eq!(refund("r2", "70.00 EUR").json()["state"], "refunded");
+    let books = &shop.institution;
+    assert_eq!((books.sum("captured"), books.sum("refunded")), (10_000, 10_000));
+}
+
+#[test]
+fn what_the_engine_says_is_what_happens() {
+    let shop = Shop::new(None, "");
+    let sidecar = shop.open();
+    let declined = pay(&sidecar, "bad", "10.00 EUR", "bad").json();
+    assert_eq!(
+        (declined["state"].as_str(), declined["operations"].as_array().unwrap().len()),
+        (Some("declined"), 0)
+    );
+    assert!(declined["message"]["zh"].as_str().unwrap().contains("拒绝"));
+
+    // A challenge: wrong codes, then the right one.
+    let challenged = pay(&sidecar, "doubtful", "10.00 EUR", "doubtful").json();
+    assert_eq!(challenged["state"], "challenged");
+    let try_code = |payment: &Value, code: &str| {
+        sidecar.post(&on(payment, "challenge"), &json!({ "code": code }).to_string())
+    };
+    let right = shop.code();
+    let wrong = if right == "000000" { "000001" } else { "000000" };
+    assert_eq!(try_code(&challenged, wrong).json()["code"], "wrong_code");
+    assert_eq!(show(&sidecar, &challenged)["challenge"]["tries_left"], 4);
+    assert_eq!(try_code(&challenged, &right).json()["state"], "captured");
+    assert_eq!(try_code(&challenged, &right).status, 409, "a code is good once");
+
+    // Five wrong ones end it.
+    let guessed = pay(&sidecar, "guessed", "10.00 EUR", "doubtful").json();
+    let right = shop.code();
+    let wrong = if right == "000000" { "000001" } else { "000000" };
+    (0..4).for_each(|_| assert_eq!(try_code(&guessed, wrong).json()["code"], "wrong_code"));
+    assert_eq!(try_code(&guessed, wrong).json()["state"], "declined");
+    assert_eq!(try_code(&guessed, &right).status, 409);
+
+    // A review: held, listed, approved; or declined and let go.
+    let held = pay(&sidecar, "odd", "10.00 EUR", "odd").json();
+    assert_eq!(held["state"], "review_held");
+    let other = pay(&sidecar, "odder", "10.00 EUR", "odd").json();
+    let listed = sidecar.ask("GET", "/v1/reviews", &[], "").json();
+    assert_eq!(
+        listed.as_array().unwrap().iter().map(|p| &p["id"]).collect::<Vec<_>>(),
+        [&held["id"], &other["id"]]
+    );
+    let review = |payment: &Value, decision: &str| {
+        sidecar.post(&on(payment, "review"), &json!({ "decision": decision }).to_string()).json()
+    };
+    assert_eq!(review(&held, "approve")["state"], "captured");
+    assert_eq!(review(&other, "decline")["state"], "voided");
+    assert_eq!(shop.institution.sum("captured"), 2_000);
+}
+
+#[test]
+fn institutions_that_fail_charge_nobody_twice() {
+    let shop = Shop::new(None, "");
+    let sidecar = shop.open();
+    // Declined by its code; the next attempt may go well.
+    assert_eq!(order(&sidecar, "o1", "10.00 EUR").status, 201);
+    let declined = sidecar.post("/v1/payments", &card("o1", "4000 0000 0000 9995", "plain")).json();
+    assert_eq!((declined["state"].as_str(), declined["decline"].as_str()), (Some("declined"), Some("soft")));
+    assert_eq!(declined["institution_code"], "51");
+    let second = card("o1", VISA, "plain").replace("\"order\"", "\"attempt\":2,\"order\"");
+    assert_eq!(sidecar.post("/v1/payments", &second).json()["state"], "captured");
+    // It did it and said nothing; said garbage; hung up: undone, and declined for certain.
+    for (order, amount) in [("t2", "92.02 EUR"), ("t5", "92.05 EUR"), ("t6", "92.06 EUR")] {
+        let began = pay(&sidecar, order, amount, "plain");
+        assert!(began.status == 201, "{began:?}");
+        let ended = until(&sidecar, &began.json(), "declined");
+        assert_eq!(ended["decline"], "technical", "{ended}");
+    }
+    // Answers twice, and late.
+    for (order, amount) in [("t3", "92.03 EUR"), ("t4", "92.04 EUR")] {
+        assert_eq!(pay(&sidecar, order, amount, "plain").json()["state"], "captured");
+    }
+    let held: i64 = shop.institution.sum("held");
+    assert_eq!((held, shop.institution.sum("captured")), (0, 1_000 + 9_203 + 9_204));
+    assert!(shop.institution.books().iter().all(|entry| entry["effects"].as_i64().unwrap() <= 1));
+}
+
+#[test]
+fn an_institution_that_is_not_there_is_asked_for_nothing() {
+    let mut shop = Shop::new(None, "");
+    let _ = shop.institution.child.kill();
+    let _ = shop.institution.child.wait();
+    let sidecar = shop.open();
+    let declined = pay(&sidecar, "o1", "10.00 EUR", "plain").json();
+    assert_eq!(
+        (declined["state"].as_str(), declined["decline"].as_str()),
+        (Some("declined"), Some("technical"))
+    );
+    // It comes back.
+    shop.institution = Institution::start_at(&shop.institution.address, "card", shop.dir.path(), None, &[]);
+    let second = card("o1", VISA, "plain").replace("\"order\"", "\"attempt\":2,\"order\"");
+    assert_eq!(sidecar.post("/v1/payments", &second).json()["state"], "captured");
+}
+
+#[test]
+fn merchants_capture_by_hand_and_void() {
+    let shop =
+        Shop::new(None, "[[payments.merchant]]\nid = 'anybody'\ncapture = 'manual'\namount_max = ['50 EUR']");
+    let sidecar = shop.open();
+    let one = pay(&sidecar, "o1", "20.00 EUR", "plain").json();
+    assert_eq!(one["state"], "authorized");
+    let capture = |payment: &Value, body: &str| sidecar.post(&on(payment, "capture"), body);
+    assert_eq!(capture(&one, r#"{"amount":"20.01 EUR"}"#).json()["code"], "above_available");
+    assert_eq!(capture(&one, r#"{"amount":"5.00 USD"}"#).json()["code"], "wrong_currency");
+    assert_eq!(capture(&one, r#"{"amount":"0 EUR"}"#).json()["code"], "amount_zero");
+    assert_eq!(capture(&one, r#"{"amount":"15.00 EUR"}"#).json()["captured"], "15.00 EUR");
+    assert_eq!(capture(&one, "").status, 409);
+    let two = pay(&sidecar, "o2", "20.00 EUR", "plain").json();
+    assert_eq!(sidecar.post(&on(&two, "void"), "").json()["state"], "voided");
+    assert_eq!(pay(&sidecar, "o3", "50.01 EUR", "plain").json()["code"], "above_merchant_limit");
+    assert_eq!((shop.institution.sum("captured"), shop.institution.sum("held")), (1_500, 0));
+}
+
+#[test]
+fn a_key_gives_the_answer_that_it_gave() {
+    let shop = Shop::new(None, "");
+    let sidecar = shop.open();
+    order(&sidecar, "o1", "10.00 EUR");
+    let key = [("idempotency-key", "one")];
+    let first = sidecar.ask("POST", "/v1/payments", &key, &card("o1", VISA, "plain"));
+    let again = sidecar.ask("POST", "/v1/payments", &key, &card("o1", VISA, "plain"));
+    assert_eq!((first.status, again.status, &first.body), (201, 201, &again.body));
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    let other = sidecar.ask("POST", "/v1/payments", &key, &card("o1", VISA, "other"));
+    assert_eq!((other.status, other.problem().as_str()), (422, "idempotency-mismatch"));
+    // Without a key the attempt is the key.
+    let natural = sidecar.post("/v1/payments", &card("o1", VISA, "plain"));
+    assert_eq!((natural.status, natural.json()["id"].as_str()), (200, first.json()["id"].as_str()));
+    drop(sidecar);
+    // And after a restart.
+    let sidecar = shop.open();
+    let again = sidecar.ask("POST", "/v1/payments", &key, &card("o1", VISA, "plain"));
+    assert_eq!((again.status, &again.body), (201, &first.body));
+    assert_eq!(shop.institution.sum("captured"), 1_000);
+}
+
+#[test]
+fn another_merchants_is_not_found() {
+    let digest = |key: &str| {
+        use sha2::Digest as _;
+        sha2::Sha256::digest(key).iter().map(|b| format!("{b:02x}")).collect::<String>()
+    };
+    let entry = |name: &str, merchant: &str, scopes: &str| {
+        format!("[[key]]\nname = '{name}'\nsha256 = '{}'\n{merchant}scopes = [{scopes}]\n", digest(name))
+    };
+    let keys = entry("one", "merchant = 'm1'\n", "'pay', 'review'")
+        + &entry("two", "merchant = 'm2'\n", "'pay', 'review'")
+        + &entry("boss", "", "'review'")
+        + &entry("scorer", "merchant = 'm1'\n", "'score'");
+    let shop = Shop::new(None, &keys);
+    let sidecar = shop.open();
+    let by = |key: &str, method: &str, path: &str, body: &str| {
+        sidecar.ask(method, path, &[("x-api-key", key)], body)
+    };
+    assert_eq!(by("one", "POST", "/v1/orders", r#"{"id":"o1","amount":"10 EUR"}"#).status, 201);
+    let paid = by("one", "POST", "/v1/payments", &card("o1", VISA, "odd")).json();
+    assert_eq!((paid["merchant"].as_str(), paid["state"].as_str()), (Some("m1"), Some("review_held")));
+    let routes = [
+        ("POST", "capture", ""),
+        ("POST", "void", ""),
+        ("POST", "refunds", r#"{"id":"r1"}"#),
+        ("POST", "challenge", r#"{"code":"123456"}"#),
+        ("POST", "review", r#"{"decision":"approve"}"#),
+        ("POST", "disputes", r#"{"id":"d1","event":"won"}"#),
+        ("POST", "resolve", r#"{"took_effect":true,"operator":"ann"}"#),
+    ];
+    for (method, what, body) in routes {
+        let theirs = by("two", method, &on(&paid, what), body);
+        let nobodys = by("two", method, &format!("/v1/payments/pay_0/{what}"), body);
+        assert_eq!((theirs.status, &theirs.body), (404, &nobodys.body), "{what}: they can't be told apart");
+        assert_eq!(by("scorer", method, &on(&paid, what), body).status, 403, "{what}");
+        assert_eq!(by("nobody", method, &on(&paid, what), body).status, 401, "{what}");
+    }
+    let path = format!("/v1/payments/{}", paid["id"].as_str().unwrap());
+    assert_eq!(by("two", "GET", &path, "").status, 404);
+    assert_eq!(by("two", "GET", "/v1/orders/o1", "").status, 404);
+    assert_eq!(by("two", "POST", "/v1/payments", &card("o1", VISA, "plain")).status, 404);
+    assert_eq!(by("two", "GET", "/v1/reviews", "").json(), json!([]));
+    assert_eq!(by("boss", "GET", "/v1/reviews", "").json().as_array().unwrap().len(), 1);
+    assert_eq!(by("boss", "POST", "/v1/orders", r#"{"id":"o2","amount":"10 EUR"}"#).status, 403);
+    assert_eq!(
+        by("boss", "POST", &on(&paid, "review"), r#"{"decision":"approve"}"#).json()["state"],
+        "captured"
+    );
+}
+
+#[test]
+fn no_card_number_is_anywhere() {
+    let shop = Shop::new(None, "");
+    let sidecar = shop.open();
+    let digits: String = VISA.split(' ').collect();
+    let paid = pay(&sidecar, "o1", "10.00 EUR", "plain");
+    let malformed = card("o2", VISA, "plain").replace("\"cvv\"", &format!("\"{digits}\""));
+    let refused = sidecar.post("/v1/payments", &malformed);
+    let in_id = sidecar.post("/v1/orders", &json!({ "id": digits, "amount": "1 EUR" }).to_string());
+    assert_eq!((refused.status, in_id.status), (400, 422));
+    let mut seen = format!("{}{}{}{}", paid.body, refused.body, in_id.body, sidecar.log());
+    drop(sidecar);
+    let mut folders = vec![shop.dir.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            match entry.file_type().unwrap().is_dir() {
+                true => folders.push(entry.path()),
+                false => seen += &String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()),
+            }
+        }
+    }
+    assert!(seen.contains("o1") && !seen.contains(&digits) && !seen.contains(VISA));
+}
