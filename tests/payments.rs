@@ -278,9 +278,17 @@ fn institutions_that_fail_charge_nobody_twice() {
         assert_eq!(ended["decline"], "technical", "{ended}");
     }
     // Answers twice, and late.
-    for (order, amount) in [("t3", "92.03 EUR"), ("t4", "92.04 EUR")] {
-        assert_eq!(pay(&sidecar, order, amount, "plain").json()["state"], "captured");
+    for (id, amount) in [("t3", "92.03 EUR"), ("t4", "92.04 EUR")] {
+        // By another card: the rules have seen the first fail three times.
+        assert_eq!(order(&sidecar, id, amount).status, 201);
+        let paid = sidecar.post("/v1/payments", &card(id, "5555 5555 5555 4444", "plain"));
+        assert_eq!(paid.json()["state"], "captured");
     }
+    let refused = pay(&sidecar, "t7", "10.00 EUR", "plain").json();
+    assert_eq!(
+        (refused["state"].as_str(), refused["operations"].as_array().unwrap().len()),
+        (Some("declined"), 0)
+    );
     let held: i64 = shop.institution.sum("held");
     assert_eq!((held, shop.institution.sum("captured")), (0, 1_000 + 9_203 + 9_204));
     assert!(shop.institution.books().iter().all(|entry| entry["effects"].as_i64().unwrap() <= 1));
@@ -301,6 +309,104 @@ fn an_institution_that_is_not_there_is_asked_for_nothing() {
     shop.institution = Institution::start_at(&shop.institution.address, "card", shop.dir.path(), None, &[]);
     let second = card("o1", VISA, "plain").replace("\"order\"", "\"attempt\":2,\"order\"");
     assert_eq!(sidecar.post("/v1/payments", &second).json()["state"], "captured");
+}
+
+/// More rounds: `TOLLGATE_SOAK=40 cargo test --release --test payments` is two hundred.
+fn rounds() -> usize {
+    5 * std::env::var("TOLLGATE_SOAK").ok().and_then(|n| n.parse::<usize>().ok()).unwrap_or(1)
+}
+
+#[test]
+fn a_killed_gateway_loses_nothing_and_charges_nobody_twice() {
+    // Some of the institution's answers are late, lost or said twice.
+    let script = "seed = 7\n[[rule]]\nshare = 0.1\nthen = 'delay'\ndelay_ms = 30\n\
+                  [[rule]]\nshare = 0.02\ntimes = 1\nthen = 'disconnect'\n\
+                  [[rule]]\nshare = 0.02\nthen = 'duplicate'\n";
+    let shop = Shop::new(Some(script), "");
+    let mut number = 0;
+    let mut acknowledged: Vec<(String, Value)> = Vec::new();
+    for round in 0..rounds() {
+        let mut sidecar = shop.open();
+        let life = Duration::from_millis(40 + (round as u64 * 67) % 200);
+        let started = Instant::now();
+        let told = std::sync::Mutex::new(Vec::new());
+        let next = std::sync::atomic::AtomicUsize::new(number);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    // Until nobody answers.
+                    loop {
+                        let n = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        let id = format!("o{n}");
+                        let send = |path: &str, body: &str| try_post(&sidecar.main, path, body);
+                        let body = json!({ "id": id, "amount": "10.00 EUR" }).to_string();
+                        if send("/v1/orders", &body).is_none() {
+                            return;
+                        }
+                        let Some(paid) = send("/v1/payments", &card(&id, CARDS[n % 3], "plain")) else {
+                            return;
+                        };
+                        told.lock().unwrap().push((id, paid));
+                    }
+                });
+            }
+            std::thread::sleep(life.saturating_sub(started.elapsed()));
+            sidecar.signal("KILL");
+        });
+        sidecar.ended();
+        number = next.into_inner();
+        let told = told.into_inner().unwrap();
+        acknowledged.extend(told.into_iter().filter(|(_, paid)| paid["state"].is_string()));
+    }
+    assert!(acknowledged.len() > rounds(), "it was at work: {}", acknowledged.len());
+    let sidecar = shop.open();
+    // What was begun is paid by whoever comes again with it; everything comes to an end.
+    let mut captured = 0;
+    for n in 0..number {
+        let path = format!("/v1/orders/o{n}");
+        let found = sidecar.ask("GET", &path, &[], "");
+        let known = acknowledged.iter().find(|(id, _)| *id == format!("o{n}")).map(|(_, paid)| paid);
+        if found.status == 404 {
+            assert!(known.is_none(), "{path} was acknowledged and is gone");
+            continue;
+        }
+        let Some(id) = found.json()["payments"][0].as_str().map(str::to_owned) else { continue };
+        let start = Instant::now();
+        let ended = loop {
+            let now = show(&sidecar, &json!({ "id": id }));
+            let is_open = now["operations"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|o| ["sent", "unknown"].contains(&o["phase"].as_str().unwrap()));
+            if !is_open && now["state"] != "authorized" {
+                break now;
+            }
+            assert!(start.elapsed() < PATIENCE, "no end: {now}");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        if let Some(known) = known {
+            assert_eq!(known["id"], ended["id"]);
+            assert!(known["state"] != "captured" || ended["state"] == "captured", "{known} became {ended}");
+        }
+        captured += i64::from(ended["state"] == "captured");
+    }
+    let books = shop.institution.books();
+    assert_eq!(shop.institution.sum("captured"), 1_000 * captured, "both books agree");
+    assert_eq!(shop.institution.sum("held"), 0, "nothing is held that nobody knows of");
+    assert!(books.iter().all(|entry| entry["effects"].as_i64().unwrap() <= 1));
+}
+
+const CARDS: [&str; 3] = [VISA, "5555 5555 5555 4444", "3782 822463 10005"];
+
+/// One request; nothing when nobody answers.
+fn try_post(address: &str, path: &str, body: &str) -> Option<Value> {
+    use std::io::Write as _;
+    let mut socket = std::net::TcpStream::connect(address).ok()?;
+    socket.set_read_timeout(Some(PATIENCE)).ok()?;
+    let request = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    socket.write_all(request.as_bytes()).ok()?;
+    Some(sidecar::read_answer(&mut socket)?.json())
 }
 
 #[test]

@@ -288,13 +288,24 @@ impl Asked {
         };
         let (state, is_open, is_assessed) =
             cashier.look(&merchant, &payment, |p| (p.state(), p.open().is_some(), p.is_assessed()))?;
-        if state == State::Created && !is_open {
+        if matches!(state, State::Created | State::Authorized) && !is_open {
             cashier.hold(&payment, instrument, body.phone.clone());
-            if !is_assessed {
-                assess::assess(app, cashier, self.key()?, (&merchant, &payment), body.facts()).await?;
-            }
-            advance(app, cashier, &merchant, &payment).await?;
+            let assessed = match is_assessed {
+                true => Ok(()),
+                false => {
+                    let named = (&merchant, &payment);
+                    assess::assess(app, cashier, self.key()?, named, body.facts()).await
+                }
+            };
+            let advanced = match assessed {
+                Ok(()) => advance(app, cashier, &merchant, &payment).await,
+                Err(fault) => Err(fault),
+            };
             cashier.let_go(&merchant, &payment);
+            if let Err(fault) = advanced {
+                cashier.expires(&payment);
+                return Err(fault);
+            }
         }
         self.shown(status, &merchant, &payment).await
     }

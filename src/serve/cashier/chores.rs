@@ -8,7 +8,8 @@ use super::happen::{changed, happen};
 use super::settings::Payments;
 use super::{Cashier, ask};
 use crate::pay::{
-    Book, CODE_KEPT, CallKey, ChallengeResult, Change, Effect, Payment, PaymentId, ReviewResult, State,
+    Book, CODE_KEPT, CallKey, ChallengeResult, Change, Effect, Operation, Payment, PaymentId, ReviewResult,
+    State,
 };
 use crate::serve::app::App;
 use crate::serve::log::{self, Level};
@@ -19,11 +20,16 @@ const ROUND: Duration = Duration::from_millis(250);
 /// Most institutions' answers that are asked for at a time.
 const QUERIES_MAX: usize = 64;
 
+/// How long a payment that has begun waits for its merchant to come again with it; then it is given up, and the
+/// order can be paid by another.
+const ABANDONED: Duration = Duration::from_secs(900);
+
 /// How long a payment may stay as it is, when somebody is waited for.
 fn patience(payment: &Payment, settings: &Payments) -> Option<Duration> {
     match payment.state() {
         State::Challenged => Some(Duration::from_micros(CODE_KEPT.micros().unsigned_abs())),
         State::ReviewHeld if payment.open().is_none() => Some(settings.review.0),
+        State::Created if payment.open().is_none() => Some(ABANDONED),
         _ => None,
     }
 }
@@ -69,8 +75,21 @@ struct Patience {
     pause: Duration,
 }
 
+/// Takes on what another process had authorized and not captured when it ended.
+async fn take_on(app: &Arc<App>, cashier: &Arc<Cashier>) {
+    let authorized: Vec<PaymentId> = {
+        let book = cashier.book.lock();
+        let left = |p: &&Payment| p.state() == State::Authorized && p.open().is_none();
+        book.payments().filter(left).map(|p| p.id().clone()).collect()
+    };
+    for payment in authorized {
+        carry_on(app, cashier, &payment, Vec::new()).await;
+    }
+}
+
 /// Looks after payments until the process ends.
 pub(super) async fn run(app: Arc<App>, cashier: Arc<Cashier>) {
+    take_on(&app, &cashier).await;
     let mut patience: HashMap<CallKey, Patience> = HashMap::new();
     loop {
         let _ = tokio::time::timeout(ROUND, cashier.work.notified()).await;
@@ -140,6 +159,7 @@ async fn expire(app: &Arc<App>, cashier: &Arc<Cashier>, payment: &PaymentId) {
     }
     let change = match state {
         State::Challenged => Change::ChallengeEnded(ChallengeResult::Expired),
+        State::Created => Change::Intended(Operation::Void),
         _ => Change::ReviewEnded(ReviewResult::Expired),
     };
     if let Err(fault) = happen(app, cashier, changed(&merchant, payment, change)).await {
