@@ -524,3 +524,52 @@ fn no_card_number_is_anywhere() {
     }
     assert!(seen.contains("o1") && !seen.contains(&digits) && !seen.contains(VISA));
 }
+
+#[test]
+fn requests_that_merchants_sign_are_taken_once_whole_and_in_time() {
+    use hmac::{Hmac, KeyInit, Mac};
+    use sha2::{Digest as _, Sha256};
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let secret = "s".repeat(32);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("signing");
+    std::fs::write(&file, format!("{secret}\n")).unwrap();
+    let key = format!(
+        "[[key]]\nname = 'one'\nsha256 = '{}'\nmerchant = 'm1'\nscopes = ['pay']\nsigning = '{}'\n",
+        hex(&Sha256::digest("one")),
+        file.display()
+    );
+    let shop = Shop::new(None, &key);
+    let sidecar = shop.open();
+    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let body = r#"{"id":"o1","amount":"10 EUR"}"#;
+    let send = |sent: &str, signed: &str, path: &str, at: i64, nonce: &str| {
+        let text = format!("POST\n{path}\n{at}\n{nonce}\n{}", hex(&Sha256::digest(signed)));
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(text.as_bytes());
+        let (at, signature) = (at.to_string(), hex(&mac.finalize().into_bytes()));
+        let headers = [
+            ("x-api-key", "one"),
+            ("x-signature-timestamp", at.as_str()),
+            ("x-signature-nonce", nonce),
+            ("x-signature", signature.as_str()),
+        ];
+        sidecar.ask("POST", "/v1/orders", &headers, sent)
+    };
+    let code =
+        |answer: Answer| (answer.status, answer.json()["code"].as_str().unwrap_or_default().to_owned());
+    let orders = "/v1/orders";
+    assert_eq!(send(body, body, orders, now(), "n1").status, 201);
+    assert_eq!(code(send(body, body, orders, now(), "n1")), (401, "replayed".to_owned()));
+    assert_eq!(
+        code(send(&body.replace("10", "99"), body, orders, now(), "n2")),
+        (401, "bad_signature".to_owned())
+    );
+    assert_eq!(code(send(body, body, "/v1/payments", now(), "n3")), (401, "bad_signature".to_owned()));
+    for skew in [-301, 302] {
+        assert_eq!(code(send(body, body, orders, now() + skew, "n4")), (401, "clock_skew".to_owned()));
+    }
+    assert_eq!(send(body, body, orders, now() - 290, "n5").status, 200, "within five minutes");
+    let unsigned = sidecar.ask("POST", orders, &[("x-api-key", "one")], body);
+    assert_eq!(code(unsigned), (401, "unsigned".to_owned()));
+}

@@ -166,7 +166,7 @@ mod tests {
     fn a_record_that_is_refused_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let (chronicle, _) = read(dir.path());
-        chronicle.append(40, 1, b"one");
+        drop(chronicle.append(40, 1, b"one"));
         chronicle.append(40, 1, b"two").wait().unwrap();
         drop(chronicle);
         let refused = Chronicle::open(dir.path(), SEGMENT_BYTES_MIN, &mut |_, _, bytes| match bytes {

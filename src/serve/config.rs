@@ -287,6 +287,10 @@ pub(crate) struct KeyEntry {
     pub(crate) name: String,
     /// SHA-256 of the key, in hex: `printf %s KEY | sha256sum`.
     pub(crate) sha256: String,
+    /// A file with the secret that requests about payments that move money are signed with; unsigned ones are taken
+    /// when absent.
+    #[serde(default)]
+    pub(crate) signing: Option<PathBuf>,
     /// The one merchant whose payments it may send; any when absent.
     pub(crate) merchant: Option<String>,
     pub(crate) scopes: Vec<Scope>,

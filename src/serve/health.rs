@@ -34,6 +34,11 @@ pub(super) fn unready(app: &App) -> Option<String> {
     if app.draining() {
         return Some("what is in flight is finished, nothing new is taken".to_owned());
     }
+    if let Some(said) = app.cashier.as_ref().and_then(|cashier| cashier.failure()) {
+        return Some(format!(
+            "the disk of the payments' journal has failed, start anew once it is mended: {said}"
+        ));
+    }
     let journal = app.keeper.journal()?;
     if let Some(said) = journal.failure() {
         return Some(format!("the journal's disk has failed, start anew once it is mended: {said}"));
@@ -93,6 +98,9 @@ fn gauges(app: &App, out: &mut Text) -> fmt::Result {
     for (rule, trip) in brakes::carriers(&pipeline) {
         app.metrics.brake_trips(&rule.id); // told from the beginning, as 0
         out.gauge(&[("rule", &rule.id)], f64::from(u8::from(trip.is_some())))?;
+    }
+    if let Some(cashier) = &app.cashier {
+        cashier.tell(out)?;
     }
     let Some(journal) = app.keeper.journal() else { return Ok(()) };
     out.family("journal_records", "counter", "Records of the journal, since it was begun.")?;

@@ -1,15 +1,18 @@
 //! Who is asking, and what may they do? Keys are known by their SHA-256 alone.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use zeroize::Zeroizing;
 
 use super::basic;
 use super::budget::Policy;
+use super::cashier::SIGNING_BYTES_MIN;
 use super::config::{Config, KeyEntry, Scope};
 use super::problem::{Kind, Problem};
 use crate::error::{Error, ErrorKind};
@@ -27,6 +30,8 @@ pub(super) struct Key {
     digest: [u8; 32],
     scopes: Vec<Scope>,
     pub(super) merchant: Option<String>,
+    /// What it signs requests about payments with.
+    pub(super) signing: Option<Zeroizing<Vec<u8>>>,
     /// Its requests in flight, and its share of those that may be.
     pub(super) in_flight: AtomicUsize,
     pub(super) share: f64,
@@ -136,6 +141,7 @@ impl Key {
             digest,
             scopes: entry.scopes.clone(),
             merchant: entry.merchant.clone(),
+            signing: entry.signing.as_deref().map(signing).transpose()?,
             in_flight: AtomicUsize::new(0),
             share: entry.share,
             policy: Policy::of(entry.unavailable.as_ref().unwrap_or(&config.unavailable))?,
@@ -143,10 +149,24 @@ impl Key {
     }
 }
 
+/// The secret of a file, without the line's end.
+fn signing(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let read = std::fs::read(path).map(Zeroizing::new);
+    let bytes = read.map_err(|e| format!("`signing`: {}: {e}", path.display()))?;
+    let secret = Zeroizing::new(bytes.trim_ascii_end().to_vec());
+    match secret.len() {
+        SIGNING_BYTES_MIN.. => Ok(secret),
+        n => Err(format!(
+            "`signing`: {n} bytes are too few, {SIGNING_BYTES_MIN} the least; draw them: `openssl rand -hex 32`"
+        )),
+    }
+}
+
 fn anybody() -> KeyEntry {
     KeyEntry {
         name: "anybody".to_owned(),
         sha256: String::new(),
+        signing: None,
         merchant: None,
         scopes: vec![Scope::Admin],
         share: 1.0,

@@ -13,7 +13,7 @@ use super::asked::{
     Verdict, read,
 };
 use super::happen::{Fault, advance, changed, happen};
-use super::{Cashier, ask, assess, chores, stepup, view};
+use super::{Cashier, ask, assess, chores, signed, stepup, view};
 use crate::channel::{Callback, CallbackError, Channel as _};
 use crate::money::Money;
 use crate::pay::{
@@ -57,6 +57,9 @@ pub(in crate::serve) async fn answer(
     body: Bytes,
 ) -> Result<Response<Reply>, Problem> {
     let cashier = app.cashier.clone().ok_or_else(off)?;
+    if let Some(secret) = &key.signing {
+        signed::check((key.index, secret), head, &body, &cashier.nonces)?;
+    }
     let own = idempotency::named(&head.headers)?.map(str::to_owned);
     let asked = Asked { app: app.clone(), cashier, key: key.index, route: entry.route, part, body };
     // What has begun is brought to its end, though the caller may be gone.

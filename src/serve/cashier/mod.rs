@@ -10,6 +10,7 @@
 //! | `ask.rs` `ways.rs` | which institution is asked, and what did it say? |
 //! | `stepup.rs` | is it the payer? |
 //! | `chores.rs` | what has become of what nobody asks about? |
+//! | `figures.rs` | how does it go? |
 //! | `view.rs` `words.rs` | what do merchants and payers get to see? |
 
 mod answer;
@@ -17,9 +18,11 @@ mod ask;
 mod asked;
 mod assess;
 mod chores;
+mod figures;
 mod happen;
 mod merchants;
 pub(crate) mod settings;
+mod signed;
 mod stepup;
 mod view;
 mod ways;
@@ -36,6 +39,7 @@ use tokio::sync::Notify;
 
 pub(super) use answer::{answer, callback};
 pub(super) use chores::start;
+pub(super) use signed::SIGNING_BYTES_MIN;
 
 use super::log::{self, Level};
 use crate::channel::Instrument;
@@ -44,6 +48,7 @@ use crate::journal::Chronicle;
 use crate::pay::{Book, CallKey, CallSecret, CodeSecret, PaymentId, Record};
 use merchants::Merchants;
 use settings::Payments;
+use signed::Nonces;
 use ways::Ways;
 
 /// Most payments whose instruments wait for a challenge to be passed; past it the payer pays anew.
@@ -67,6 +72,8 @@ pub(super) struct Cashier {
     calls: Mutex<Calls>,
     /// What is over at some time if nobody does anything.
     due: Mutex<Vec<(Instant, PaymentId)>>,
+    /// Nonces of signed requests.
+    nonces: Nonces,
     /// Something is to be looked after.
     work: Notify,
 }
@@ -131,6 +138,7 @@ impl Cashier {
             held: DashMap::new(),
             notes: DashMap::new(),
             calls: Mutex::new(Calls { sent, running: HashSet::new() }),
+            nonces: Nonces::default(),
             work: Notify::new(),
         };
         Ok(Some(Arc::new(cashier)))

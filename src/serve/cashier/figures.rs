@@ -1,0 +1,49 @@
+//! How does it go? What machines collect of payments and of the ways to institutions.
+
+use std::fmt;
+
+use super::Cashier;
+use crate::serve::exposition::Text;
+
+impl Cashier {
+    /// Counters and gauges, as OpenMetrics text.
+    pub(in crate::serve) fn tell(&self, out: &mut Text) -> fmt::Result {
+        let open = self.book.lock().unfinished().len();
+        for (name, help, value) in [
+            ("payments_unfinished", "Payments that wait for an institution.", open as f64),
+            (
+                "payments_waiting",
+                "Payments that wait for their payer or for somebody to look.",
+                self.due.lock().len() as f64,
+            ),
+            (
+                "payments_failed",
+                "1 when the disk of the payments' journal has failed.",
+                f64::from(u8::from(self.failure().is_some())),
+            ),
+        ] {
+            out.family(name, "gauge", help)?;
+            out.gauge(&[], value)?;
+        }
+        out.family(
+            "institution_requests",
+            "counter",
+            "Requests to institutions, by channel and what came of them.",
+        )?;
+        for way in self.ways.all() {
+            for (what, count) in way.channel.figures().all() {
+                out.count(&[("channel", way.name.as_str()), ("what", what)], count)?;
+            }
+        }
+        out.family("institution_breaker_open", "gauge", "1 while an institution is left alone.")?;
+        for way in self.ways.all() {
+            let open = way.channel.breaker().phase() != "closed";
+            out.gauge(&[("channel", way.name.as_str())], f64::from(u8::from(open)))?;
+        }
+        out.family("institution_in_flight", "gauge", "Requests on their way to an institution.")?;
+        for way in self.ways.all() {
+            out.gauge(&[("channel", way.name.as_str())], way.channel.in_flight() as f64)?;
+        }
+        Ok(())
+    }
+}
