@@ -526,6 +526,72 @@ fn no_card_number_is_anywhere() {
 }
 
 #[test]
+fn wallets_are_paid_by_scanning_and_told_by_callback() {
+    let folder = tempfile::tempdir().unwrap();
+    // A port that is free, for the wallets to call.
+    let listen = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let at = |name: &str| folder.path().join(name);
+    let start = |kind: &str| {
+        let keys = at(&format!("{kind}-keys"));
+        (Institution::start(kind, folder.path(), None, &["--keys", keys.to_str().unwrap()]), keys)
+    };
+    let (alipay, alipay_keys) = start("alipay");
+    let (wechat, wechat_keys) = start("wechatpay");
+    let settings = format!(
+        "listen = '{listen}'\nempty_past = true\n[payments]\ndir = '{}'\nask_again = '60s'\n\
+         [[payments.channel]]\nname = 'ali'\n[payments.channel.alipay]\ngateway = 'http://{}/gateway.do'\n\
+         app_id = '2021000000000001'\nkey = '{a}/merchant.pem'\ninstitution_key = '{a}/wallet.pub.pem'\n\
+         notify_url = 'http://{listen}/v1/callbacks/ali'\n\
+         [[payments.channel]]\nname = 'wx'\n[payments.channel.wechatpay]\ngateway = 'http://{}'\n\
+         app_id = 'wxd678efh567hg6787'\nmerchant_id = '1900000001'\nkey = '{w}/merchant.pem'\n\
+         key_serial = '5157F09EFDC096DE15EBE81A47057A7232F1B8E1'\ninstitution_key = '{w}/wallet.pub.pem'\n\
+         institution_serial = 'PUB_KEY_ID_0119000000012026'\napi_key = '{w}/api_key'\nnotify_url = 'http://{listen}/v1/callbacks/wx'\n",
+        at("payments").display(),
+        alipay.address,
+        wechat.address,
+        a = alipay_keys.display(),
+        w = wechat_keys.display(),
+    );
+    let path = at("serve.toml");
+    std::fs::write(&path, settings).unwrap();
+    let listening = format!("--listen={listen}");
+    let sidecar = Sidecar::start(&["--config", path.to_str().unwrap(), &listening]);
+    for (method, wallet) in [("alipay", &alipay), ("wechatpay", &wechat)] {
+        assert_eq!(order(&sidecar, method, "12.00 CNY").status, 201);
+        let body = json!({ "order": method, "method": method }).to_string();
+        let asked = sidecar.post("/v1/payments", &body).json();
+        assert_eq!(asked["state"], "unknown", "{asked}");
+        assert!(asked["pay_url"].is_string(), "{asked}");
+        // The payer scans: the order's number, which is the call's key, is in the code.
+        let url = asked["pay_url"].as_str().unwrap();
+        let hex = |run: &&str| run.len() == 32 && run.bytes().all(|b| b.is_ascii_hexdigit());
+        let key = url.split(|c: char| !c.is_ascii_alphanumeric()).find(hex).unwrap().to_owned();
+        assert_eq!(
+            sidecar::ask(&wallet.address, "POST", &format!("/simulate/{key}/pay"), &[], b"").status,
+            200
+        );
+        let paid = until(&sidecar, &asked, "captured");
+        assert_eq!(paid["captured"], "12.00 CNY");
+        let refund = json!({ "id": "r1", "amount": "2.00 CNY" }).to_string();
+        let refunded = sidecar.post(&on(&paid, "refunds"), &refund).json();
+        assert_eq!(refunded["refunded"], "2.00 CNY", "{refunded}");
+        // Told again, forged: nothing changes.
+        for (how, refused) in [("again", 0.0), ("forged", 1.0)] {
+            let notify = format!("/simulate/{key}/notify?how={how}");
+            let _ = sidecar::ask(&wallet.address, "POST", &notify, &[], b"");
+            let start = Instant::now();
+            let metric = || sidecar.metric("tollgate_requests_total{route=\"callback\",status=\"4xx\"}");
+            while refused > 0.0 && metric() < refused {
+                assert!(start.elapsed() < PATIENCE);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        assert_eq!(show(&sidecar, &paid)["refunded"], "2.00 CNY");
+        assert_eq!((wallet.sum("captured"), wallet.sum("refunded")), (1_200, 200));
+    }
+}
+
+#[test]
 fn requests_that_merchants_sign_are_taken_once_whole_and_in_time() {
     use hmac::{Hmac, KeyInit, Mac};
     use sha2::{Digest as _, Sha256};
