@@ -98,7 +98,9 @@ pub(super) async fn call(cashier: &Arc<Cashier>, call: Call) -> Result<Vec<Effec
             payment: call.payment.clone(),
             channel: name.clone(),
         };
-        cashier.durable(routed).await?;
+        cashier.take(routed)?;
+        // Intent and way are on the disk before a byte is sent.
+        cashier.recorded().await?;
         cashier.calls.lock().sent.insert(call.key);
         reply = channel.ask(&request).await;
         if reply.sent {

@@ -129,9 +129,19 @@ pub(super) fn changed(merchant: &MerchantId, payment: &PaymentId, change: Change
     Event::Changed { merchant: merchant.clone(), payment: payment.clone(), change }
 }
 
-/// Takes an event and does all that follows from it.
+/// Takes an event and does all that follows from it, each effect once what caused it is recorded. Whoever answers
+/// waits for [`Cashier::recorded`].
 pub(super) async fn happen(app: &Arc<App>, cashier: &Arc<Cashier>, event: Event) -> Result<(), Fault> {
-    let effects = cashier.durable(event).await?;
+    let (effects, ticket) = cashier.take(event)?;
+    match (effects.first(), ticket) {
+        // Nothing leaves this process because of it: whatever does next waits for this record too.
+        (None, _) | (_, None) => {}
+        // It waits itself, once the way is chosen.
+        (Some(Effect::Call(_)), Some(_)) => {}
+        (Some(_), Some(ticket)) => {
+            ticket.await?;
+        }
+    }
     follow(app, cashier, effects.into()).await
 }
 
