@@ -10,6 +10,7 @@
 //! | `ask.rs` `ways.rs` | which institution is asked, and what did it say? |
 //! | `stepup.rs` | is it the payer? |
 //! | `chores.rs` | what has become of what nobody asks about? |
+//! | `webhooks.rs` `lanes.rs` | how are merchants told, and whose turn is it? |
 //! | `view.rs` `words.rs` | what do merchants and payers get to see? |
 
 mod answer;
@@ -18,11 +19,13 @@ mod asked;
 mod assess;
 mod chores;
 mod happen;
+mod lanes;
 mod merchants;
 pub(crate) mod settings;
 mod stepup;
 mod view;
 mod ways;
+mod webhooks;
 mod words;
 
 use std::collections::HashSet;
@@ -45,6 +48,7 @@ use crate::pay::{Book, CallKey, CallSecret, CodeSecret, PaymentId, Record};
 use merchants::Merchants;
 use settings::Payments;
 use ways::Ways;
+use webhooks::Hooks;
 
 /// Most payments whose instruments wait for a challenge to be passed; past it the payer pays anew.
 const HELD_MAX: usize = 100_000;
@@ -69,6 +73,8 @@ pub(super) struct Cashier {
     due: Mutex<Vec<(Instant, PaymentId)>>,
     /// Something is to be looked after.
     work: Notify,
+    /// Merchants are to be told something.
+    hooks: Hooks,
 }
 
 #[derive(Default)]
@@ -101,6 +107,7 @@ impl Cashier {
         let Some(dir) = &settings.dir else { return Ok(None) };
         let merchants = Merchants::of(&settings.merchant)?;
         let ways = Ways::of(&settings.channel)?;
+        let hooks = Hooks::of(&settings.merchant)?;
         std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
         let (call, code) = secrets(dir)?;
         let mut book = Book::new(CallSecret::new(call));
@@ -111,6 +118,7 @@ impl Cashier {
                 book.replay(&record).map(|_| ())
             })?;
         let unfinished = book.unfinished();
+        book.payments().filter(|p| p.undelivered().next().is_some()).for_each(|p| hooks.announce(p.id()));
         let fields = [
             ("journal", dir.display().to_string().into()),
             ("records", found.records.into()),
@@ -132,6 +140,7 @@ impl Cashier {
             notes: DashMap::new(),
             calls: Mutex::new(Calls { sent, running: HashSet::new() }),
             work: Notify::new(),
+            hooks,
         };
         Ok(Some(Arc::new(cashier)))
     }
