@@ -1,4 +1,4 @@
-//! How are bytes brought to a wallet, and did any of them leave?
+//! How are bytes brought to a wallet or a merchant, and did any of them leave?
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::http::request::Builder;
-use hyper::{HeaderMap, Method, Request, Uri};
+use hyper::{HeaderMap, Method, Request, Response, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -21,12 +22,16 @@ use crate::time::Timestamp;
 
 /// Most bytes of an answer; those of wallets are a few thousand.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// Most bytes that are read of an answer of which nothing but its status matters: so that the connection is kept.
+const ACK_BYTES_MAX: usize = 4 * 1024;
+/// And how long they may take.
+const ACK_MAX: Duration = Duration::from_millis(500);
 /// A wallet closes connections that nothing goes over; we do before.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// Longer than that a connection is not waited for: nothing was sent yet.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
-/// Connections to one wallet.
+/// Connections to one address.
 #[derive(Debug)]
 pub(crate) struct Http {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -66,12 +71,11 @@ impl Http {
     /// # Errors
     /// When it is no such address, or there is nobody to trust.
     pub(crate) fn new(url: &str, ca: Option<&Path>) -> Result<Http, Error> {
-        let wrong =
-            || Error::new(format!("`{url}` is no address of a wallet; write it as https://HOST/PATH"));
+        let wrong = || Error::new(format!("`{url}` is no address to send to; write it as https://HOST/PATH"));
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         let (scheme, authority) = uri.scheme_str().zip(uri.authority()).ok_or_else(wrong)?;
         if authority.as_str().contains('@') {
-            return Err(Error::new("the address of a wallet bears no password; it signs instead"));
+            return Err(Error::new("the address bears no password; what is sent is signed instead"));
         }
         if uri.query().is_some() {
             return Err(wrong());
@@ -113,16 +117,9 @@ impl Http {
         headers: &[(&str, &str)],
         body: String,
     ) -> Heard {
-        let builder = Request::builder().method(method).uri(format!("{}{path}", self.base));
-        let builder = headers.iter().fold(builder, |b: Builder, (name, value)| b.header(*name, *value));
-        let request = match builder.body(Full::new(Bytes::from(body))) {
-            Ok(request) => request,
-            Err(e) => return Heard::Unsent(e.to_string()),
-        };
-        let (head, body) = match self.client.request(request).await {
+        let (head, body) = match self.request(method, path, headers, body.into()).await {
             Ok(response) => response.into_parts(),
-            Err(e) if e.is_connect() => return Heard::Unsent(chain(&e)),
-            Err(e) => return Heard::Lost(chain(&e)),
+            Err(heard) => return heard,
         };
         match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
             Ok(body) => Heard::Answer(Answered {
@@ -132,6 +129,43 @@ impl Http {
             }),
             Err(e) => Heard::Lost(e.to_string()),
         }
+    }
+
+    /// Posts something of whose answer nothing but the status matters. Redirections are not followed.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<u16, String> {
+        let response = match self.request(Method::POST, path, headers, body.into()).await {
+            Ok(response) => response,
+            Err(Heard::Unsent(why) | Heard::Lost(why)) => return Err(why),
+            Err(Heard::Answer(answered)) => return Ok(answered.status),
+        };
+        let status = response.status().as_u16();
+        let rest = Limited::new(response.into_body(), ACK_BYTES_MAX).collect();
+        drop(tokio::time::timeout(ACK_MAX, rest).await);
+        Ok(status)
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Response<Incoming>, Heard> {
+        let builder = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        let builder = headers.iter().fold(builder, |b: Builder, (name, value)| b.header(*name, *value));
+        let request = builder.body(Full::new(body)).map_err(|e| Heard::Unsent(e.to_string()))?;
+        self.client.request(request).await.map_err(|e| match e.is_connect() {
+            true => Heard::Unsent(chain(&e)),
+            false => Heard::Lost(chain(&e)),
+        })
     }
 }
 

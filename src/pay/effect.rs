@@ -11,6 +11,7 @@ use super::id::{MerchantId, PaymentId};
 use super::record::Record;
 use super::state::{Method, State};
 use crate::money::Money;
+use crate::time::Timestamp;
 use crate::velocity::Status;
 
 /// What the shell has to do because of an event: in the order given, each done before the next begins.
@@ -83,9 +84,9 @@ pub struct Call {
 /// What a merchant is told.
 ///
 /// ```
-/// use tollgate::pay::{MerchantId, Notice, PaymentId, State};
+/// use tollgate::{Timestamp, pay::{MerchantId, Notice, PaymentId, State}};
 /// let (merchant, payment) = (MerchantId::parse("m1")?, PaymentId::parse("p1")?);
-/// let notice = Notice { merchant, payment, sequence: 3, state: State::Captured };
+/// let notice = Notice { merchant, payment, sequence: 3, state: State::Captured, at: Timestamp::default() };
 /// assert_eq!(notice.state.name(), "captured");
 /// # Ok::<(), tollgate::pay::Error>(())
 /// ```
@@ -97,8 +98,10 @@ pub struct Notice {
     pub payment: PaymentId,
     /// Grows with every change of the payment: a notice with a lower one than was seen is out of date.
     pub sequence: u32,
-    /// Where the payment is now.
+    /// Where the payment was then.
     pub state: State,
+    /// When it happened.
+    pub at: Timestamp,
 }
 
 /// The key under which an institution is asked for one thing, once. It is derived, so that a crash can't lose

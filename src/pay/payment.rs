@@ -71,8 +71,8 @@ pub struct Payment {
     pub(super) channel: Option<ChannelId>,
     /// Empty until it is described.
     pub(super) facts: Box<[u8]>,
-    /// Sequence and state of what the merchant has not taken notice of yet, oldest first.
-    pub(super) notices: Vec<(u32, State)>,
+    /// Sequence, state and time of what the merchant has not taken notice of yet, oldest first.
+    pub(super) notices: Vec<(u32, State, Timestamp)>,
     pub(super) created: Timestamp,
     pub(super) changed: Timestamp,
 }
@@ -299,11 +299,11 @@ impl Payment {
 
     /// What the merchant has not taken notice of yet, oldest first.
     pub fn undelivered(&self) -> impl Iterator<Item = Notice> + '_ {
-        self.notices.iter().map(|(sequence, state)| self.notice(*sequence, *state))
+        self.notices.iter().map(|(sequence, state, at)| self.notice(*sequence, *state, *at))
     }
 
-    fn notice(&self, sequence: u32, state: State) -> Notice {
-        Notice { merchant: self.merchant.clone(), payment: self.id.clone(), sequence, state }
+    fn notice(&self, sequence: u32, state: State, at: Timestamp) -> Notice {
+        Notice { merchant: self.merchant.clone(), payment: self.id.clone(), sequence, state, at }
     }
 
     /// Keeps what is known besides. It is told once, and no more than a repetition is taken later.
@@ -322,7 +322,7 @@ impl Payment {
     /// Forgets the notices up to this one.
     pub(super) fn delivered(&mut self, sequence: u32) -> Taken {
         let before = self.notices.len();
-        self.notices.retain(|(number, _)| *number > sequence);
+        self.notices.retain(|(number, ..)| *number > sequence);
         if self.notices.len() == before { Taken::NOTHING } else { Taken::with([]) }
     }
 
@@ -380,8 +380,8 @@ impl Payment {
             let ended = before.1 && self.open().is_none();
             if ended || self.state() != before.0 {
                 let state = self.state();
-                self.notices.push((self.sequence, state));
-                taken.effects.push(Effect::Notify(self.notice(self.sequence, state)));
+                self.notices.push((self.sequence, state, at));
+                taken.effects.push(Effect::Notify(self.notice(self.sequence, state, at)));
             }
         }
         Ok(taken)

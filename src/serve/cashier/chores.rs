@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::happen::{changed, happen};
 use super::settings::Payments;
-use super::{Cashier, ask};
+use super::{Cashier, ask, webhooks};
 use crate::pay::{
     Book, CODE_KEPT, CallKey, ChallengeResult, Change, Effect, Operation, Payment, PaymentId, ReviewResult,
     State,
@@ -182,5 +182,6 @@ fn tell(payment: &PaymentId, fault: super::happen::Fault) {
 pub(in crate::serve) fn start(app: &Arc<App>) {
     if let Some(cashier) = &app.cashier {
         tokio::spawn(run(app.clone(), cashier.clone()));
+        tokio::spawn(webhooks::run(cashier.clone()));
     }
 }

@@ -94,6 +94,12 @@ impl Cashier {
         if ticket.is_some() {
             effects.remove(0);
         }
+        // Though whoever took it may not come to what follows, merchants are told.
+        for effect in &effects {
+            if let Effect::Notify(notice) = effect {
+                self.hooks.announce(&notice.payment);
+            }
+        }
         Ok((effects, ticket))
     }
 
@@ -162,9 +168,9 @@ pub(super) async fn follow(
             Effect::SendCode(payment) => stepup::deliver(cashier, &payment),
             Effect::Review(payment) => cashier.expires(&payment),
             Effect::Label(payment, fraud) => assess::label(cashier, &payment, fraud),
-            Effect::Query(_) | Effect::Notify(_) => cashier.work.notify_one(),
-            // Whoever counted the try compares; what was recorded is recorded.
-            Effect::Compare(_) | Effect::Persist(_) => {}
+            Effect::Query(_) => cashier.work.notify_one(),
+            // Whoever counted the try compares; what was recorded is recorded; merchants are told already.
+            Effect::Compare(_) | Effect::Persist(_) | Effect::Notify(_) => {}
         }
     }
     Ok(())

@@ -11,6 +11,7 @@
 //! | `stepup.rs` | is it the payer? |
 //! | `chores.rs` | what has become of what nobody asks about? |
 //! | `figures.rs` | how does it go? |
+//! | `webhooks.rs` `lanes.rs` | how are merchants told, and whose turn is it? |
 //! | `view.rs` `words.rs` | what do merchants and payers get to see? |
 
 mod answer;
@@ -20,12 +21,14 @@ mod assess;
 mod chores;
 mod figures;
 mod happen;
+mod lanes;
 mod merchants;
 pub(crate) mod settings;
 mod signed;
 mod stepup;
 mod view;
 mod ways;
+mod webhooks;
 mod words;
 
 use std::collections::HashSet;
@@ -50,6 +53,7 @@ use merchants::Merchants;
 use settings::Payments;
 use signed::Nonces;
 use ways::Ways;
+use webhooks::Hooks;
 
 /// Most payments whose instruments wait for a challenge to be passed; past it the payer pays anew.
 const HELD_MAX: usize = 100_000;
@@ -76,6 +80,8 @@ pub(super) struct Cashier {
     nonces: Nonces,
     /// Something is to be looked after.
     work: Notify,
+    /// Merchants are to be told something.
+    hooks: Hooks,
 }
 
 #[derive(Default)]
@@ -108,6 +114,7 @@ impl Cashier {
         let Some(dir) = &settings.dir else { return Ok(None) };
         let merchants = Merchants::of(&settings.merchant)?;
         let ways = Ways::of(&settings.channel)?;
+        let hooks = Hooks::of(&settings.merchant)?;
         std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
         let (call, code) = secrets(dir)?;
         let mut book = Book::new(CallSecret::new(call));
@@ -118,6 +125,7 @@ impl Cashier {
                 book.replay(&record).map(|_| ())
             })?;
         let unfinished = book.unfinished();
+        book.payments().filter(|p| p.undelivered().next().is_some()).for_each(|p| hooks.announce(p.id()));
         let fields = [
             ("journal", dir.display().to_string().into()),
             ("records", found.records.into()),
@@ -140,6 +148,7 @@ impl Cashier {
             calls: Mutex::new(Calls { sent, running: HashSet::new() }),
             nonces: Nonces::default(),
             work: Notify::new(),
+            hooks,
         };
         Ok(Some(Arc::new(cashier)))
     }

@@ -22,6 +22,8 @@ pub(crate) struct Payments {
     /// How long an institution is asked again after what it has not answered, at first and at most.
     pub(crate) ask_again: Pause,
     pub(crate) ask_again_max: Pause,
+    /// How long a merchant's webhook is tried again after it failed, at first; then twice as long each time.
+    pub(crate) webhook_again: Pause,
     pub(crate) merchant: Vec<MerchantEntry>,
     /// The ways to institutions, the first choice first.
     pub(crate) channel: Vec<ChannelEntry>,
@@ -36,6 +38,7 @@ impl Default for Payments {
             review: Pause::millis(24 * 3_600_000),
             ask_again: Pause::millis(1_000),
             ask_again_max: Pause::millis(60_000),
+            webhook_again: Pause::millis(1_000),
             merchant: Vec::new(),
             channel: Vec::new(),
         }
@@ -69,4 +72,8 @@ pub(crate) struct MerchantEntry {
     /// The largest payment, such as `"5000 USD"`, in each currency that it names.
     #[serde(default)]
     pub(crate) amount_max: Vec<String>,
+    /// Where it is told what becomes of its payments.
+    pub(crate) webhook: Option<String>,
+    /// The file of the secret that this is signed with.
+    pub(crate) webhook_secret: Option<PathBuf>,
 }

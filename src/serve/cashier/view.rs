@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Cashier, Note, words};
-use crate::pay::{Account, Order, OrderId, Payment, Phase};
+use crate::pay::{Account, Notice, Order, OrderId, Payment, Phase};
 
 /// An order as JSON.
 pub(super) fn order(id: &OrderId, order: &Order) -> Vec<u8> {
@@ -95,6 +95,25 @@ struct Message {
 /// A payment as JSON.
 pub(super) fn payment(cashier: &Cashier, payment: &Payment) -> Vec<u8> {
     json(&view(cashier, payment))
+}
+
+/// What a merchant is told, as JSON.
+pub(super) fn notice(cashier: &Cashier, id: &str, notice: &Notice, payment: &Payment) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Told<'a> {
+        id: &'a str,
+        r#type: String,
+        payment: View<'a>,
+        sequence: u32,
+        created_at: String,
+    }
+    json(&Told {
+        id,
+        r#type: format!("payment.{}", notice.state.name()),
+        payment: view(cashier, payment),
+        sequence: notice.sequence,
+        created_at: notice.at.to_string(),
+    })
 }
 
 /// Payments as a JSON array.
