@@ -34,8 +34,11 @@ pub(crate) struct Reopened {
     pub torn: Option<String>,
 }
 
+/// Takes kind, version and bytes of a record, or says what is wrong with it.
+pub(crate) type Take<'a> = &'a mut dyn FnMut(u8, u8, &[u8]) -> Result<(), String>;
+
 /// Gives every record to a closure.
-struct Each<'a>(&'a mut dyn FnMut(u8, u8, &[u8]) -> Result<(), String>);
+struct Each<'a>(Take<'a>);
 
 impl Visitor for Each<'_> {
     fn record(&mut self, lsn: u64, Raw { kind, version, payload }: Raw<'_>) -> Result<(), String> {
@@ -48,11 +51,7 @@ impl Chronicle {
     ///
     /// # Errors
     /// When it is damaged, a record is refused, another process has it, or the disk fails.
-    pub fn open(
-        dir: &Path,
-        segment_bytes: usize,
-        each: &mut dyn FnMut(u8, u8, &[u8]) -> Result<(), String>,
-    ) -> Result<(Chronicle, Reopened), Error> {
+    pub fn open(dir: &Path, segment_bytes: usize, each: Take<'_>) -> Result<(Chronicle, Reopened), Error> {
         std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
         let lock = Lock::take(dir).map_err(|e| Error::io(dir, e))?.ok_or_else(|| {
             Error::new("another process writes here; stop it first, or choose another directory").at(dir)
@@ -65,7 +64,7 @@ impl Chronicle {
         disk: Arc<dyn Disk>,
         lock: Lock,
         segment_bytes: usize,
-        each: &mut dyn FnMut(u8, u8, &[u8]) -> Result<(), String>,
+        each: Take<'_>,
     ) -> Result<(Chronicle, Reopened), Error> {
         let own = seed(dir, &*disk)?.unwrap_or_default();
         let mut records = 0;

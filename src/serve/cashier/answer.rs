@@ -8,18 +8,10 @@ use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 
-use super::asked::{
-    CaptureBody, ChallengeBody, DisputeBody, OrderBody, PayBody, RefundBody, ResolveBody, ReviewBody, Turn,
-    Verdict, read,
-};
-use super::happen::{Fault, advance, changed, happen};
-use super::{Cashier, ask, assess, chores, signed, stepup, view};
+use super::happen::Fault;
+use super::{Cashier, ask, chores, signed, view};
 use crate::channel::{Callback, CallbackError, Channel as _};
-use crate::money::Money;
-use crate::pay::{
-    Change, ChannelId, DisputeId, Error as Refusal, Event, MerchantId, Operation, OperatorId, OrderId,
-    PaymentId, RefundId, RequestKey, ReviewResult, State,
-};
+use crate::pay::{ChannelId, Error as Refusal, Event, MerchantId, PaymentId, RequestKey};
 use crate::serve::app::App;
 use crate::serve::idempotency;
 use crate::serve::keys::Key;
@@ -29,19 +21,17 @@ use crate::serve::reply::Reply;
 use crate::serve::routes::{Entry, Route};
 use crate::serve::score::{REPLAYED, json};
 
-/// Most payments of a list.
-const LISTED_MAX: usize = 1_000;
 /// The merchant of callers without keys.
 const ANYBODY: &str = "anybody";
 
 /// One request.
-struct Asked {
-    app: Arc<App>,
-    cashier: Arc<Cashier>,
+pub(super) struct Asked {
+    pub(super) app: Arc<App>,
+    pub(super) cashier: Arc<Cashier>,
     key: u16,
-    route: Route,
-    part: String,
-    body: Bytes,
+    pub(super) route: Route,
+    pub(super) part: String,
+    pub(super) body: Bytes,
 }
 
 /// Answers.
@@ -96,7 +86,7 @@ impl Asked {
     /// Answers, or gives the answer that was given before under the same key.
     async fn answered(self, own: Option<String>) -> Result<Response<Reply>, Fault> {
         let Some(own) = own.filter(|_| self.route.changes()) else { return self.respond().await };
-        let owner = self.owner()?.unwrap_or_else(|| self.anybody());
+        let owner = self.owner()?.map_or_else(|| MerchantId::parse(ANYBODY), Ok)?;
         let request = RequestKey::new(&owner, &format!("{} {}", self.route.name(), self.part), &own)?;
         let body: [u8; 32] = Sha256::digest(&self.body).into();
         let kept = self.cashier.book.lock().answer(&request, &body)?.map(<[u8]>::to_vec);
@@ -128,28 +118,23 @@ impl Asked {
         Ok(response(status, answer))
     }
 
-    fn anybody(&self) -> MerchantId {
-        // A word of letters is an id.
-        MerchantId::parse(ANYBODY).unwrap_or_else(|_| unreachable!("a word"))
-    }
-
-    fn key(&self) -> Result<&Key, Fault> {
+    pub(super) fn key(&self) -> Result<&Key, Fault> {
         let gone = || Problem::new(Kind::NoKey, "the key is no more");
         Ok(self.app.keys.at(self.key).ok_or_else(gone)?)
     }
 
     /// The merchant whose key it is; `None` for whoever oversees all.
-    fn owner(&self) -> Result<Option<MerchantId>, Fault> {
+    pub(super) fn owner(&self) -> Result<Option<MerchantId>, Fault> {
         let key = self.key()?;
         match (&key.merchant, self.app.keys.open()) {
             (Some(merchant), _) => Ok(Some(MerchantId::parse(merchant)?)),
-            (None, true) => Ok(Some(self.anybody())),
+            (None, true) => Ok(Some(MerchantId::parse(ANYBODY)?)),
             (None, false) => Ok(None),
         }
     }
 
     /// The merchant who asks.
-    fn merchant(&self) -> Result<MerchantId, Fault> {
+    pub(super) fn merchant(&self) -> Result<MerchantId, Fault> {
         let nobody = || {
             Problem::new(Kind::NotAllowed, "the key belongs to no merchant")
                 .remedy("give it a `merchant` in its [[key]] entry")
@@ -188,7 +173,7 @@ impl Asked {
         }
     }
 
-    async fn shown(
+    pub(super) async fn shown(
         &self,
         status: StatusCode,
         merchant: &MerchantId,
@@ -197,226 +182,6 @@ impl Asked {
         let shown = self.cashier.look(merchant, payment, |p| view::payment(&self.cashier, p))?;
         self.cashier.recorded().await?;
         Ok((status, shown))
-    }
-
-    async fn create(&self) -> Result<(StatusCode, Vec<u8>), Fault> {
-        let merchant = self.merchant()?;
-        let body: OrderBody = read(&self.body)?;
-        let (order, amount) = (OrderId::parse(&body.id)?, body.amount()?);
-        let created = Event::OrderCreated { merchant: merchant.clone(), order: order.clone(), amount };
-        let status = match self.cashier.durable(created).await {
-            Ok(_) => StatusCode::CREATED,
-            // The same again is the same order.
-            Err(Fault::Refused(refusal @ Refusal::Exists(_))) => {
-                let book = self.cashier.book.lock();
-                let is_same = book.order(&merchant, &order).is_some_and(|known| known.amount == amount);
-                if !is_same {
-                    return Err(refusal.into());
-                }
-                StatusCode::OK
-            }
-            Err(fault) => return Err(fault),
-        };
-        self.order_shown(status, &merchant, &order).await
-    }
-
-    async fn order(&self) -> Result<(StatusCode, Vec<u8>), Fault> {
-        let order = OrderId::parse(&self.part).map_err(|_| Refusal::NotFound("order"))?;
-        self.order_shown(StatusCode::OK, &self.merchant()?, &order).await
-    }
-
-    async fn order_shown(
-        &self,
-        status: StatusCode,
-        merchant: &MerchantId,
-        order: &OrderId,
-    ) -> Result<(StatusCode, Vec<u8>), Fault> {
-        let shown = {
-            let book = self.cashier.book.lock();
-            let found = book.order(merchant, order).ok_or(Refusal::NotFound("order"))?;
-            view::order(order, found)
-        };
-        self.cashier.recorded().await?;
-        Ok((status, shown))
-    }
-
-    /// The way of a payment: asked for, assessed, authorized, captured; or as far as it goes.
-    async fn pay(&self) -> Result<(StatusCode, Vec<u8>), Fault> {
-        let (app, cashier) = (&self.app, &self.cashier);
-        let merchant = self.merchant()?;
-        let body: PayBody = read(&self.body)?;
-        let (order, method, instrument) = (OrderId::parse(&body.order)?, body.method()?, body.instrument()?);
-        if !assess::fits(method, instrument.as_ref()) {
-            let detail = match method.captures_at_once() {
-                false => "a payment by card has a `card`",
-                true => "a wallet's payment has a `code` or nothing",
-            };
-            return Err(Problem::new(Kind::PaymentRefused, detail).code("bad_instrument").into());
-        }
-        let amount = {
-            let book = cashier.book.lock();
-            book.order(&merchant, &order).ok_or(Refusal::NotFound("order"))?.amount
-        };
-        cashier
-            .merchants
-            .admit(&merchant, method, amount)
-            .map_err(|(code, why)| Problem::new(Kind::PaymentRefused, why).code(code))?;
-        if cashier.ways.taking(method, amount, assess::country(body.facts())).next().is_none() {
-            let why = format!("no channel takes {amount} by {method} from this payer");
-            return Err(Problem::new(Kind::PaymentRefused, why)
-                .code("no_channel")
-                .remedy("[[payments.channel]] entries are the channels there are")
-                .into());
-        }
-        let fresh = PaymentId::parse(&format!("pay_{:032x}", rand::random::<u128>()))?;
-        let requested = Event::PaymentRequested {
-            merchant: merchant.clone(),
-            order,
-            attempt: body.attempt,
-            payment: fresh.clone(),
-            method,
-            amount,
-        };
-        let (payment, status) = match cashier.take(requested) {
-            Ok(_) => (fresh, StatusCode::CREATED),
-            // The same attempt again is the same payment, however late it comes.
-            Err(Fault::Refused(Refusal::AttemptExists(known))) => {
-                let is_same = cashier.look(&merchant, &known, |p| p.method() == method)?;
-                if !is_same {
-                    return Err(Refusal::AttemptExists(known).into());
-                }
-                (known, StatusCode::OK)
-            }
-            Err(fault) => return Err(fault),
-        };
-        let (state, is_open, is_assessed) =
-            cashier.look(&merchant, &payment, |p| (p.state(), p.open().is_some(), p.is_assessed()))?;
-        if matches!(state, State::Created | State::Authorized) && !is_open {
-            cashier.hold(&payment, instrument, body.phone.clone());
-            let assessed = match is_assessed {
-                true => Ok(()),
-                false => {
-                    let named = (&merchant, &payment);
-                    assess::assess(app, cashier, self.key()?, named, body.facts()).await
-                }
-            };
-            let advanced = match assessed {
-                Ok(()) => advance(app, cashier, &merchant, &payment).await,
-                Err(fault) => Err(fault),
-            };
-            cashier.let_go(&merchant, &payment);
-            if let Err(fault) = advanced {
-                cashier.expires(&payment);
-                return Err(fault);
-            }
-        }
-        self.shown(status, &merchant, &payment).await
-    }
-
-    /// What happens to a payment that is there.
-    async fn act(&self, merchant: &MerchantId, payment: &PaymentId) -> Result<(), Fault> {
-        let (app, cashier) = (&self.app, &self.cashier);
-        let ledger =
-            |pick: fn(&crate::pay::Ledger) -> Money| cashier.look(merchant, payment, |p| pick(p.ledger()));
-        let change = match self.route {
-            Route::Capture => {
-                let body: CaptureBody = read(&self.body)?;
-                let amount = match body.amount()? {
-                    Some(amount) => amount,
-                    None => ledger(crate::pay::Ledger::held)?,
-                };
-                Change::Intended(Operation::Capture { amount })
-            }
-            Route::Void => Change::Intended(Operation::Void),
-            Route::Refund => {
-                let body: RefundBody = read(&self.body)?;
-                let amount = match body.amount()? {
-                    Some(amount) => amount,
-                    None => ledger(crate::pay::Ledger::refundable)?,
-                };
-                let refund = RefundId::parse(&body.id)?;
-                if self.refunded(merchant, payment, &refund, amount)? {
-                    return Ok(());
-                }
-                Change::Intended(Operation::Refund { refund, amount })
-            }
-            Route::Challenge => {
-                let proof = read::<ChallengeBody>(&self.body)?.proof()?;
-                return stepup::prove(app, cashier, (merchant, payment), proof).await;
-            }
-            Route::Review => return self.review(merchant, payment).await,
-            Route::Dispute => self.dispute(merchant, payment)?,
-            _ => {
-                let body: ResolveBody = read(&self.body)?;
-                let operator = OperatorId::parse(&body.operator)?;
-                let open = cashier.look(merchant, payment, |p| p.open().map(|open| open.key))?;
-                let key = open.ok_or(Refusal::UnknownCall)?;
-                Change::Resolved { key, took_effect: body.took_effect, operator }
-            }
-        };
-        happen(app, cashier, changed(merchant, payment, change)).await?;
-        if self.route == Route::Resolve {
-            advance(app, cashier, merchant, payment).await?;
-        }
-        Ok(())
-    }
-
-    /// Whether this very refund was asked for before.
-    fn refunded(
-        &self,
-        merchant: &MerchantId,
-        payment: &PaymentId,
-        refund: &RefundId,
-        amount: Money,
-    ) -> Result<bool, Fault> {
-        let same = Operation::Refund { refund: refund.clone(), amount };
-        self.cashier.look(merchant, payment, |p| p.operations().iter().any(|o| o.operation == same))
-    }
-
-    async fn review(&self, merchant: &MerchantId, payment: &PaymentId) -> Result<(), Fault> {
-        let (app, cashier) = (&self.app, &self.cashier);
-        let body: ReviewBody = read(&self.body)?;
-        let result = match body.decision {
-            Verdict::Approve => ReviewResult::Approved,
-            Verdict::Decline | Verdict::RefundAndReport => ReviewResult::Declined,
-        };
-        let state = cashier.look(merchant, payment, |p| p.state())?;
-        // What was captured before somebody looked goes back.
-        let is_captured =
-            matches!(state, State::Captured | State::PartiallyRefunded | State::Refunded | State::Won);
-        if body.decision == Verdict::RefundAndReport && is_captured {
-            let left = cashier.look(merchant, payment, |p| p.ledger().refundable())?;
-            if left.minor > 0 {
-                let refund = RefundId::parse("review")?;
-                let change = Change::Intended(Operation::Refund { refund, amount: left });
-                happen(app, cashier, changed(merchant, payment, change)).await?;
-            }
-        } else {
-            happen(app, cashier, changed(merchant, payment, Change::ReviewEnded(result))).await?;
-        }
-        if body.decision == Verdict::RefundAndReport {
-            assess::label(cashier, payment, true);
-        }
-        if result == ReviewResult::Approved {
-            advance(app, cashier, merchant, payment).await?;
-        }
-        Ok(())
-    }
-
-    fn dispute(&self, merchant: &MerchantId, payment: &PaymentId) -> Result<Change, Fault> {
-        let body: DisputeBody = read(&self.body)?;
-        let dispute = DisputeId::parse(&body.id)?;
-        Ok(match body.event {
-            Turn::Won => Change::DisputeWon { dispute },
-            Turn::Lost => Change::DisputeLost { dispute },
-            Turn::Opened => {
-                let amount = match body.amount()? {
-                    Some(amount) => amount,
-                    None => self.cashier.look(merchant, payment, |p| p.ledger().disputable())?,
-                };
-                Change::DisputeOpened { dispute, amount, kind: body.kind()? }
-            }
-        })
     }
 
     /// What an institution tells by itself: proved, read, recorded, and then acknowledged.
@@ -447,22 +212,6 @@ impl Asked {
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");
         taken.headers_mut().insert(hyper::header::CONTENT_TYPE, plain);
         Ok(taken)
-    }
-
-    /// What somebody is to look at, the oldest first.
-    async fn reviews(&self) -> Result<(StatusCode, Vec<u8>), Fault> {
-        let owner = self.owner()?;
-        let shown = {
-            let book = self.cashier.book.lock();
-            let mine = |p: &&crate::pay::Payment| {
-                p.state() == State::ReviewHeld && owner.as_ref().is_none_or(|owner| p.merchant() == owner)
-            };
-            let mut held: Vec<_> = book.payments().filter(mine).collect();
-            held.sort_by_key(|p| (p.changed_at(), p.id().clone()));
-            view::payments(&self.cashier, held.into_iter().take(LISTED_MAX))
-        };
-        self.cashier.recorded().await?;
-        Ok((StatusCode::OK, shown))
     }
 }
 

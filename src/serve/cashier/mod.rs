@@ -5,6 +5,7 @@
 //! | `settings.rs` `merchants.rs` | what may be set, and what may a merchant do? |
 //! | `signed.rs` | is the request the merchant's, whole and new? |
 //! | `answer.rs` `asked.rs` | what is asked for, was it answered before, and what is answered? |
+//! | `orders.rs` `acts.rs` | an order is created and paid; what happens to its payment then? |
 //! | `happen.rs` | what is to be done because of it, in which order? |
 //! | `assess.rs` | what does the engine say of it, and what is it told? |
 //! | `ask.rs` `ways.rs` | which institution is asked, and what did it say? |
@@ -14,6 +15,7 @@
 //! | `webhooks.rs` `lanes.rs` | how are merchants told, and whose turn is it? |
 //! | `view.rs` `words.rs` | what do merchants and payers get to see? |
 
+mod acts;
 mod answer;
 mod ask;
 mod asked;
@@ -23,6 +25,7 @@ mod figures;
 mod happen;
 mod lanes;
 mod merchants;
+mod orders;
 pub(crate) mod settings;
 mod signed;
 mod stepup;

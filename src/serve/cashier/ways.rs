@@ -136,7 +136,7 @@ impl Ways {
     pub(super) fn of(entries: &[ChannelEntry]) -> Result<Ways, Error> {
         let mut ways: Vec<Way> = Vec::new();
         for entry in entries {
-            let place = |e: Error| e.at(format!("payments.channel `{}`", entry.name)).of(ErrorKind::Rules);
+            let place = |e: Error| Error::new(format!("channel `{}`: {e}", entry.name)).of(ErrorKind::Rules);
             let way = Way::of(entry).map_err(place)?;
             if ways.iter().any(|known| known.name == way.name) {
                 return Err(place(Error::new("another channel has this name")));

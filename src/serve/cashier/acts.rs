@@ -1,0 +1,142 @@
+//! What happens to a payment that is there: it is captured, let go of, given back, proved, looked at, disputed, resolved.
+
+use hyper::StatusCode;
+
+use super::answer::Asked;
+use super::asked::{
+    CaptureBody, ChallengeBody, DisputeBody, RefundBody, ResolveBody, ReviewBody, Turn, Verdict, read,
+};
+use super::happen::{Fault, advance, changed, happen};
+use super::{assess, stepup, view};
+use crate::money::Money;
+use crate::pay::{
+    Change, DisputeId, Error as Refusal, Ledger, MerchantId, Operation, OperatorId, Payment, PaymentId,
+    RefundId, ReviewResult, State,
+};
+use crate::serve::routes::Route;
+
+/// Most payments of a list.
+const LISTED_MAX: usize = 1_000;
+
+impl Asked {
+    /// What happens to a payment that is there.
+    pub(super) async fn act(&self, merchant: &MerchantId, payment: &PaymentId) -> Result<(), Fault> {
+        let (app, cashier) = (&self.app, &self.cashier);
+        let ledger = |pick: fn(&Ledger) -> Money| cashier.look(merchant, payment, |p| pick(p.ledger()));
+        let change = match self.route {
+            Route::Capture => {
+                let body: CaptureBody = read(&self.body)?;
+                let amount = match body.amount()? {
+                    Some(amount) => amount,
+                    None => ledger(Ledger::held)?,
+                };
+                Change::Intended(Operation::Capture { amount })
+            }
+            Route::Void => Change::Intended(Operation::Void),
+            Route::Refund => {
+                let body: RefundBody = read(&self.body)?;
+                let amount = match body.amount()? {
+                    Some(amount) => amount,
+                    None => ledger(Ledger::refundable)?,
+                };
+                let refund = RefundId::parse(&body.id)?;
+                if self.refunded(merchant, payment, &refund, amount)? {
+                    return Ok(());
+                }
+                Change::Intended(Operation::Refund { refund, amount })
+            }
+            Route::Challenge => {
+                let proof = read::<ChallengeBody>(&self.body)?.proof()?;
+                return stepup::prove(app, cashier, (merchant, payment), proof).await;
+            }
+            Route::Review => return self.review(merchant, payment).await,
+            Route::Dispute => self.dispute(merchant, payment)?,
+            _ => {
+                let body: ResolveBody = read(&self.body)?;
+                let operator = OperatorId::parse(&body.operator)?;
+                let open = cashier.look(merchant, payment, |p| p.open().map(|open| open.key))?;
+                let key = open.ok_or(Refusal::UnknownCall)?;
+                Change::Resolved { key, took_effect: body.took_effect, operator }
+            }
+        };
+        happen(app, cashier, changed(merchant, payment, change)).await?;
+        if self.route == Route::Resolve {
+            advance(app, cashier, merchant, payment).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether this very refund was asked for before.
+    fn refunded(
+        &self,
+        merchant: &MerchantId,
+        payment: &PaymentId,
+        refund: &RefundId,
+        amount: Money,
+    ) -> Result<bool, Fault> {
+        let same = Operation::Refund { refund: refund.clone(), amount };
+        self.cashier.look(merchant, payment, |p| p.operations().iter().any(|o| o.operation == same))
+    }
+
+    async fn review(&self, merchant: &MerchantId, payment: &PaymentId) -> Result<(), Fault> {
+        let (app, cashier) = (&self.app, &self.cashier);
+        let body: ReviewBody = read(&self.body)?;
+        let result = match body.decision {
+            Verdict::Approve => ReviewResult::Approved,
+            Verdict::Decline | Verdict::RefundAndReport => ReviewResult::Declined,
+        };
+        let state = cashier.look(merchant, payment, |p| p.state())?;
+        // What was captured before somebody looked goes back.
+        let is_captured =
+            matches!(state, State::Captured | State::PartiallyRefunded | State::Refunded | State::Won);
+        if body.decision == Verdict::RefundAndReport && is_captured {
+            let left = cashier.look(merchant, payment, |p| p.ledger().refundable())?;
+            if left.minor > 0 {
+                let refund = RefundId::parse("review")?;
+                let change = Change::Intended(Operation::Refund { refund, amount: left });
+                happen(app, cashier, changed(merchant, payment, change)).await?;
+            }
+        } else {
+            happen(app, cashier, changed(merchant, payment, Change::ReviewEnded(result))).await?;
+        }
+        if body.decision == Verdict::RefundAndReport {
+            assess::label(cashier, payment, true);
+        }
+        if result == ReviewResult::Approved {
+            advance(app, cashier, merchant, payment).await?;
+        }
+        Ok(())
+    }
+
+    fn dispute(&self, merchant: &MerchantId, payment: &PaymentId) -> Result<Change, Fault> {
+        let body: DisputeBody = read(&self.body)?;
+        let dispute = DisputeId::parse(&body.id)?;
+        Ok(match body.event {
+            Turn::Won => Change::DisputeWon { dispute },
+            Turn::Lost => Change::DisputeLost { dispute },
+            Turn::Opened => {
+                let amount = match body.amount()? {
+                    Some(amount) => amount,
+                    None => self.cashier.look(merchant, payment, |p| p.ledger().disputable())?,
+                };
+                Change::DisputeOpened { dispute, amount, kind: body.kind()? }
+            }
+        })
+    }
+
+    /// What somebody is to look at, the oldest first.
+    pub(super) async fn reviews(&self) -> Result<(StatusCode, Vec<u8>), Fault> {
+        let owner = self.owner()?;
+        let shown = {
+            let book = self.cashier.book.lock();
+            let mine = |p: &&Payment| {
+                p.state() == State::ReviewHeld && owner.as_ref().is_none_or(|owner| p.merchant() == owner)
+            };
+            let mut held: Vec<_> = book.payments().filter(mine).collect();
+            held.sort_by_key(|p| (p.changed_at(), p.id().clone()));
+            view::payments(&self.cashier, held.into_iter().take(LISTED_MAX))
+        };
+        self.cashier.recorded().await?;
+        Ok((StatusCode::OK, shown))
+    }
+}
