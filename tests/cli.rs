@@ -98,6 +98,12 @@ fn bad_rows_are_named_counted_kept_and_limited() {
     let run = tollgate().arg("score").arg(&path).args(["--max-rejects", "3"]).output().unwrap();
     assert_eq!(run.status.code(), Some(5), "{}", String::from_utf8_lossy(&run.stderr));
     tollgate().arg("score").arg(&path).args(["--max-rejects", "4"]).assert().success();
+
+    // Not one payment in it: nobody is to take that for a run that went well. A file without rows is one.
+    for (rows, code) in [("c,never,1.00,USD\n", 4), ("", 0)] {
+        std::fs::write(&path, format!("id,at,amount,currency\n{rows}")).unwrap();
+        tollgate().arg("score").arg(&path).assert().code(code);
+    }
 }
 
 #[test]

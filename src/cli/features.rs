@@ -52,5 +52,5 @@ pub(super) fn run(args: Args) -> Result<u8, Error> {
     } else {
         eprintln!("{}", summary.head());
     }
-    Ok(exit::OK)
+    Ok(if summary.is_all_rejects() { exit::INPUT } else { exit::OK })
 }

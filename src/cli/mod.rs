@@ -34,7 +34,7 @@ mod exit {
     pub const FOUND: u8 = 1;
     /// Rules, schema or lists are wrong.
     pub const RULES: u8 = 3;
-    /// Input or output can't be read or written.
+    /// Input or output can't be read or written, or not one row of the input is a payment.
     pub const INPUT: u8 = 4;
     /// More bad rows than `--max-rejects` allows.
     pub const REJECTS: u8 = 5;
@@ -48,7 +48,7 @@ mod exit {
     version,
     about = "Scores payments for fraud risk: lists, velocity windows and declarative rules, in microseconds each.",
     after_help = "Exit codes: 0 done; 1 ran and found something wrong (a failing example); 2 usage; 3 rules, schema or lists \
-                  are wrong; 4 input or output failed; 5 more bad rows than --max-rejects; 6 a journal is damaged.\n\n\
+                  are wrong; 4 input or output failed, or no row is a payment; 5 more bad rows than --max-rejects; 6 a journal is damaged.\n\n\
                   Try it:\n  \
                   tollgate simulate --payments 100000 --out payments.csv\n  \
                   tollgate score payments.csv --out decisions.csv\n  \

@@ -60,5 +60,5 @@ pub(super) fn run(args: Args) -> Result<u8, Error> {
         (false, false) => super::print(&summary)?,
         (false, true) => eprintln!("{summary}"),
     }
-    Ok(exit::OK)
+    Ok(if summary.is_all_rejects() { exit::INPUT } else { exit::OK })
 }

@@ -161,6 +161,11 @@ impl fmt::Display for ChallengerFigures {
 }
 
 impl Summary {
+    /// Whether there were rows, and not one of them a payment: whoever reads no summary is to notice.
+    pub fn is_all_rejects(&self) -> bool {
+        self.payments == 0 && self.rejected > 0
+    }
+
     pub(crate) fn new(tally: &Tally, engine: &Engine) -> Summary {
         let pipeline = engine.pipeline();
         let seconds = tally.elapsed.as_secs_f64();

@@ -155,7 +155,8 @@ impl Reply {
             return Answer::Refused;
         }
         let degraded = self.headers.get(DEGRADED).and_then(|value| value.to_str().ok());
-        if degraded.is_some_and(|names| names.contains("overload") || names.contains("deadline")) {
+        let by_policy = ["overload", "deadline", "unrecorded"];
+        if degraded.is_some_and(|names| by_policy.iter().any(|name| names.contains(name))) {
             return Answer::Shed;
         }
         let outcome =
