@@ -26,7 +26,6 @@ mod terms;
 #[cfg(feature = "serve")]
 mod wire;
 
-pub use amount::Exponents;
 pub use answer::answer;
 #[cfg(feature = "serve")]
 pub use channel::{CARD_CONNECTIONS_MAX, CardChannel, CardSettings};

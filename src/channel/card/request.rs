@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use zeroize::Zeroizing;
 
-use super::amount::numeric;
+use super::amount::{self, numeric};
 use super::message::Message;
 use super::mti::{Class, Function, Mti};
 use super::numbers::{rrn, stan};
@@ -112,7 +112,8 @@ fn message(
     original: Option<CallKey>,
 ) -> Result<Message, String> {
     let call = &request.call;
-    let amount = terms.exponents.write(call.amount).ok_or("the amount can't be written in twelve digits")?;
+    let amount =
+        amount::write(&terms.units, call.amount).ok_or("the amount can't be written in twelve digits")?;
     let currency = numeric(call.amount.currency).ok_or("the currency has no number")?;
     let merchant = terms.merchant(&request.merchant).ok_or(
         "the merchant's id is longer than 15 characters: name it in the acquirer's terms under `merchants`",

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::amount::Exponents;
 use super::mti::Version;
+use crate::channel::Units;
 use crate::error::{Error, ErrorKind};
 use crate::pay::MerchantId;
 
@@ -33,7 +33,7 @@ pub struct Terms {
     /// Their country in the same field: two letters.
     pub country: String,
     /// Decimals of amounts, where they are not the currency's.
-    pub exponents: Exponents,
+    pub units: Units,
 }
 
 impl Default for Terms {
@@ -47,7 +47,7 @@ impl Default for Terms {
             merchants: BTreeMap::new(),
             city: String::new(),
             country: String::new(),
-            exponents: Exponents::default(),
+            units: Units::default(),
         }
     }
 }

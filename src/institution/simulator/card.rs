@@ -11,9 +11,8 @@ use tokio::net::tcp::OwnedWriteHalf;
 use zeroize::Zeroizing;
 
 use super::{Act, Books, Delivered, Operation, Order};
-use crate::channel::card::{
-    Class, Exponents, Function, MESSAGE_BYTES_MAX, Message, amount, private, request,
-};
+use crate::channel::Units;
+use crate::channel::card::{Class, Function, MESSAGE_BYTES_MAX, Message, amount, private, request};
 
 /// How long an answer waits for one to overtake it.
 const OVERTAKEN_WITHIN: Duration = Duration::from_millis(200);
@@ -105,7 +104,7 @@ fn order(message: &Message) -> Option<(Order, Option<&str>)> {
     let order = Order {
         key: private::key(message.get(48), private::KEY)?,
         operation,
-        amount: Exponents::default().read(message.get(4)?, currency)?,
+        amount: amount::read(&Units::default(), message.get(4)?, currency)?,
         original: private::key(message.get(48), private::ORIGINAL),
     };
     // Whoever asks for money has to name a card.
