@@ -4,6 +4,8 @@
 mod bench;
 mod check;
 mod completions;
+#[cfg(feature = "serve")]
+mod demo;
 mod evaluate;
 mod explain;
 mod features;
@@ -73,6 +75,8 @@ enum Command {
     Explain(explain::Args),
     Import(import::Args),
     Simulate(simulate::Args),
+    #[cfg(feature = "serve")]
+    Demo(demo::Args),
     #[cfg(feature = "bench")]
     Bench(Box<bench::Args>),
     Verify(verify::Args),
@@ -97,6 +101,8 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Import(args) => import::run(args),
         Command::Simulate(args) => simulate::run(args),
+        #[cfg(feature = "serve")]
+        Command::Demo(args) => demo::run(args),
         #[cfg(feature = "bench")]
         Command::Bench(args) => bench::run(*args),
         Command::Verify(args) => verify::run(args),
