@@ -333,12 +333,10 @@ fn two_runs_are_compared() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).display().to_string();
     let (fast, slow) = (path("fast.json"), path("slow.json"));
-    let args = |file: &str| [&SHORT[..], &["nothing", "--threads", "1", "--json", file]].concat().join(" ");
-    for file in [&fast, &slow] {
-        let args = args(file);
-        assert!(bench(&args.split(' ').collect::<Vec<_>>()).status.success());
-    }
-    let mut run: Value = serde_json::from_str(&std::fs::read_to_string(&slow).unwrap()).unwrap();
+    let args = [&SHORT[..], &["nothing", "--threads", "1", "--json", &fast]].concat();
+    assert!(bench(&args).status.success());
+    // The same run but for its rate: two real ones may differ in anything on a busy machine.
+    let mut run: Value = serde_json::from_str(&std::fs::read_to_string(&fast).unwrap()).unwrap();
     let phase = &mut run["phases"][0];
     phase["rate"] = (phase["rate"].as_f64().unwrap() / 1_000.0).into();
     for interval in phase["intervals"].as_array_mut().unwrap() {
