@@ -23,6 +23,9 @@ pub(super) struct Shop<'a> {
     payments: Vec<String>,
 }
 
+/// What one customer does.
+type Told<'a> = fn(&mut Shop<'a>) -> Result<Journey, Error>;
+
 /// One payment, and where it has been.
 struct Journey {
     what: &'static str,
@@ -51,7 +54,7 @@ impl<'a> Shop<'a> {
 
     /// Ten journeys; whether the books agree at the end.
     pub(super) fn open(mut self) -> Result<bool, Error> {
-        let journeys: [fn(&mut Shop<'a>) -> Result<Journey, Error>; 10] = [
+        let journeys: [Told<'a>; 10] = [
             Shop::plain,
             Shop::declined_by_the_bank,
             Shop::challenged,
