@@ -13,6 +13,7 @@ pub(crate) fn write(units: &Units, amount: Money) -> Option<String> {
 }
 
 /// The amount that the digits say.
+#[cfg(feature = "serve")]
 pub(crate) fn read(units: &Units, digits: &str, currency: Currency) -> Option<Money> {
     if digits.len() != AMOUNT_DIGITS || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
