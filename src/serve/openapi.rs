@@ -127,7 +127,16 @@ fn body(route: Route) -> Option<Value> {
         Route::ListPut => ("application/json", reference("Item"), true),
         Route::ListLookup => ("application/json", reference("Value"), true),
         Route::Pipeline => ("application/json", reference("Folder"), false),
-        Route::Authz | Route::Signifyd => ("application/json", json!({ "type": "object" }), false),
+        Route::OrderCreate
+        | Route::Pay
+        | Route::Refund
+        | Route::Challenge
+        | Route::Review
+        | Route::Dispute
+        | Route::Resolve => ("application/json", json!({ "type": "object" }), true),
+        Route::Authz | Route::Signifyd | Route::Capture | Route::Void | Route::Callback => {
+            ("application/json", json!({ "type": "object" }), false)
+        }
         _ => return None,
     };
     Some(json!({ "required": required, "content": content(kind, schema) }))

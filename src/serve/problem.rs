@@ -52,6 +52,7 @@ kinds! {
     PaymentRefused 422 "payment-refused" "The payment can't be made so";
     BadItem 422 "bad-item" "The value can't be on this list";
     OverShare 429 "over-share" "The key has more requests in flight than its share";
+    PaymentsOff 501 "payments-off" "No payments that move money are taken here";
     Shed 503 "shed" "There is more to do than can be done in time";
     Late 503 "late" "The deadline passed before the payment's turn came";
     NotRecorded 503 "not-recorded" "The decision could not be recorded";

@@ -74,8 +74,7 @@ pub(in crate::serve) async fn callback(
 }
 
 fn off() -> Problem {
-    Problem::new(Kind::NotFound, "no payments are taken here")
-        .remedy("`payments.dir` says where they are recorded")
+    Problem::new(Kind::PaymentsOff, "").remedy("`payments.dir` says where they are recorded")
 }
 
 fn given_up() -> Problem {
