@@ -100,7 +100,7 @@ impl Asked {
             happen(app, cashier, changed(merchant, payment, Change::ReviewEnded(result))).await?;
         }
         if body.decision == Verdict::RefundAndReport {
-            assess::label(cashier, payment, true);
+            assess::label(payment, true);
         }
         if result == ReviewResult::Approved {
             advance(app, cashier, merchant, payment).await?;

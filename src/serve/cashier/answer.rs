@@ -19,7 +19,7 @@ use crate::serve::log::{self, Level};
 use crate::serve::problem::{Kind, Problem};
 use crate::serve::reply::Reply;
 use crate::serve::routes::{Entry, Route};
-use crate::serve::score::{REPLAYED, json};
+use crate::serve::score::{REPLAYED, fresh};
 
 /// The merchant of callers without keys.
 const ANYBODY: &str = "anybody";
@@ -222,10 +222,8 @@ impl Route {
 }
 
 fn response(status: StatusCode, body: Vec<u8>) -> Response<Reply> {
-    let mut response = json(body);
+    let mut response = fresh(body);
     *response.status_mut() = status;
-    let no_store = (HeaderName::from_static("cache-control"), HeaderValue::from_static("no-store"));
-    response.headers_mut().insert(no_store.0, no_store.1);
     response
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::happen::{Fault, changed};
 use super::ways::Way;
-use super::{Cashier, Note, assess};
+use super::{Calls, Cashier, Note, assess};
 use crate::channel::{Channel, Reply, Request};
 use crate::pay::{
     Answer, Call, CallKey, Change, ChannelId, DeclineGroup, Effect, Event, MerchantId, Operation, PaymentId,
@@ -153,15 +153,19 @@ pub(super) async fn told(cashier: &Arc<Cashier>, reply: &Reply) -> Result<(Payme
     Ok((call.payment, effects))
 }
 
-/// What an institution was asked for and has not answered. What is recorded and about to be sent is not among it.
-/// With each, whether it is being asked about.
+/// What an institution was asked for and has not answered, and whether it is being asked about. What is recorded and
+/// about to be sent is not among it; what is answered is forgotten here.
 pub(super) fn unfinished(cashier: &Cashier) -> Vec<(Call, bool)> {
-    let open = cashier.book.lock().unfinished();
-    let calls = cashier.calls.lock();
-    let sent = open.into_iter().filter(|call| calls.sent.contains(&call.key));
-    let marked = sent.map(|call| {
-        let running = calls.running.contains(&call.key);
-        (call, running)
+    let book = cashier.book.lock();
+    let mut calls = cashier.calls.lock();
+    let Calls { sent, running } = &mut *calls;
+    let mut open = Vec::new();
+    sent.retain(|key| {
+        let payment = book.called(key).filter(|p| p.open().is_some_and(|open| open.key == *key));
+        let call = payment.and_then(|p| p.called(key));
+        let is_open = call.is_some();
+        open.extend(call.map(|call| (call, running.contains(key))));
+        is_open
     });
-    marked.collect()
+    open
 }

@@ -63,7 +63,7 @@ pub(super) async fn assess(
             .remedy("leave out fields that no rule asks for")
             .into());
     }
-    // What follows waits for the decision's record, and so for this one, which comes before.
+    // Whoever waits for a later record waits for this one, too.
     let described = Event::Described {
         merchant: merchant.clone(),
         payment: payment.clone(),
@@ -121,10 +121,9 @@ pub(super) async fn settle(
 }
 
 /// Tells whoever trains models.
-pub(super) fn label(cashier: &Cashier, payment: &PaymentId, fraud: bool) {
+pub(super) fn label(payment: &PaymentId, fraud: bool) {
     let fields = [("payment", payment.as_str().into()), ("fraud", fraud.into())];
     log::event(Level::Info, "label", &fields);
-    let _ = cashier;
 }
 
 /// The payer's country, as far as it is known: the card's, else that of the billing address.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::happen::{changed, happen};
+use super::happen::{Fault, advance, changed, follow, happen};
 use super::settings::Payments;
 use super::{Cashier, ask, webhooks};
 use crate::pay::{
@@ -13,7 +13,6 @@ use crate::pay::{
 };
 use crate::serve::app::App;
 use crate::serve::log::{self, Level};
-use crate::time::Span;
 
 /// How often it is looked for work that nobody has announced.
 const ROUND: Duration = Duration::from_millis(250);
@@ -34,32 +33,29 @@ fn patience(payment: &Payment, settings: &Payments) -> Option<Duration> {
     }
 }
 
-/// How long it has been so, by the book.
-fn waited(payment: &Payment) -> Span {
+/// How much of that is left, by the book; `None` when nobody is waited for.
+fn left(payment: &Payment, settings: &Payments) -> Option<Duration> {
     let since = match (payment.state(), payment.challenge()) {
         (State::Challenged, Some(challenge)) => challenge.begun,
         _ => payment.changed_at(),
     };
-    log::now().since(since)
+    let waited = Duration::from_micros(log::now().since(since).micros().max(0).unsigned_abs());
+    patience(payment, settings).map(|patience| patience.saturating_sub(waited))
 }
 
 /// What was waited for when another process ended.
 pub(super) fn waiting(book: &Book, settings: &Payments) -> Vec<(Instant, PaymentId)> {
     let now = Instant::now();
-    let left = |payment: &Payment| {
-        let patience = patience(payment, settings)?;
-        let waited = Duration::from_micros(waited(payment).micros().max(0).unsigned_abs());
-        Some((now + patience.saturating_sub(waited), payment.id().clone()))
-    };
-    book.payments().filter_map(left).collect()
+    let due = |payment: &Payment| Some((now + left(payment, settings)?, payment.id().clone()));
+    book.payments().filter_map(due).collect()
 }
 
 impl Cashier {
     /// Somebody is waited for from now on.
     pub(super) fn expires(&self, payment: &PaymentId) {
-        let patience = self.book.lock().any(payment).and_then(|p| patience(p, &self.settings));
-        if let Some(patience) = patience {
-            self.due.lock().push((Instant::now() + patience, payment.clone()));
+        let left = self.book.lock().any(payment).and_then(|p| left(p, &self.settings));
+        if let Some(left) = left {
+            self.due.lock().push((Instant::now() + left, payment.clone()));
         }
     }
 
@@ -133,12 +129,12 @@ pub(super) async fn carry_on(
     payment: &PaymentId,
     effects: Vec<Effect>,
 ) {
-    if let Err(fault) = super::happen::follow(app, cashier, effects.into()).await {
+    if let Err(fault) = follow(app, cashier, effects.into()).await {
         return tell(payment, fault);
     }
     let merchant = cashier.book.lock().any(payment).map(|p| p.merchant().clone());
     if let Some(merchant) = merchant {
-        if let Err(fault) = super::happen::advance(app, cashier, &merchant, payment).await {
+        if let Err(fault) = advance(app, cashier, &merchant, payment).await {
             tell(payment, fault);
         }
         cashier.let_go(&merchant, payment);
@@ -147,11 +143,11 @@ pub(super) async fn carry_on(
 
 /// Ends what nobody has answered in time.
 async fn expire(app: &Arc<App>, cashier: &Arc<Cashier>, payment: &PaymentId) {
-    let found = cashier.book.lock().any(payment).and_then(|p| {
-        let patience = patience(p, &cashier.settings)?;
-        let waited = Duration::from_micros(waited(p).micros().max(0).unsigned_abs());
-        Some((p.merchant().clone(), p.state(), patience.saturating_sub(waited)))
-    });
+    let found = cashier
+        .book
+        .lock()
+        .any(payment)
+        .and_then(|p| Some((p.merchant().clone(), p.state(), left(p, &cashier.settings)?)));
     let Some((merchant, state, left)) = found else { return };
     // It has changed meanwhile, and may wait anew.
     if left > ROUND {
@@ -169,7 +165,7 @@ async fn expire(app: &Arc<App>, cashier: &Arc<Cashier>, payment: &PaymentId) {
 }
 
 /// What could not be done is for whoever runs the server.
-fn tell(payment: &PaymentId, fault: super::happen::Fault) {
+fn tell(payment: &PaymentId, fault: Fault) {
     let detail = String::from_utf8_lossy(&fault.problem().json()).into_owned();
     log::event(
         Level::Warn,

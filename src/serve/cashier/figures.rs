@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use super::Cashier;
+use super::{Cashier, ask};
 use crate::serve::exposition::Text;
 
 impl Cashier {
     /// Counters and gauges, as OpenMetrics text.
     pub(in crate::serve) fn tell(&self, out: &mut Text) -> fmt::Result {
-        let open = self.book.lock().unfinished().len();
+        let open = ask::unfinished(self).len();
         for (name, help, value) in [
             ("payments_unfinished", "Payments that wait for an institution.", open as f64),
             (

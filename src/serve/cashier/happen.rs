@@ -139,14 +139,12 @@ pub(super) fn changed(merchant: &MerchantId, payment: &PaymentId, change: Change
 /// waits for [`Cashier::recorded`].
 pub(super) async fn happen(app: &Arc<App>, cashier: &Arc<Cashier>, event: Event) -> Result<(), Fault> {
     let (effects, ticket) = cashier.take(event)?;
-    match (effects.first(), ticket) {
-        // Nothing leaves this process because of it: whatever does next waits for this record too.
-        (None, _) | (_, None) => {}
-        // It waits itself, once the way is chosen.
-        (Some(Effect::Call(_)), Some(_)) => {}
-        (Some(_), Some(ticket)) => {
-            ticket.await?;
-        }
+    // Without effects nothing leaves this process, and whatever does next waits for this record too; a call waits
+    // itself, once its way is chosen.
+    if let Some(ticket) = ticket
+        && !matches!(effects.first(), None | Some(Effect::Call(_)))
+    {
+        ticket.await?;
     }
     follow(app, cashier, effects.into()).await
 }
@@ -167,7 +165,7 @@ pub(super) async fn follow(
             }
             Effect::SendCode(payment) => stepup::deliver(cashier, &payment),
             Effect::Review(payment) => cashier.expires(&payment),
-            Effect::Label(payment, fraud) => assess::label(cashier, &payment, fraud),
+            Effect::Label(payment, fraud) => assess::label(&payment, fraud),
             Effect::Query(_) => cashier.work.notify_one(),
             // Whoever counted the try compares; what was recorded is recorded; merchants are told already.
             Effect::Compare(_) | Effect::Persist(_) | Effect::Notify(_) => {}

@@ -75,7 +75,7 @@ pub(super) struct Cashier {
     held: DashMap<PaymentId, Held>,
     /// What institutions told of payments besides: in memory alone.
     notes: DashMap<PaymentId, Note>,
-    /// Keys under which something may have been sent, and those that are being asked about now.
+    /// What institutions may have been asked for.
     calls: Mutex<Calls>,
     /// What is over at some time if nobody does anything.
     due: Mutex<Vec<(Instant, PaymentId)>>,
@@ -87,9 +87,11 @@ pub(super) struct Cashier {
     hooks: Hooks,
 }
 
-#[derive(Default)]
+/// Keys of what is not answered, as far as anybody has looked.
 struct Calls {
+    /// Something may have been sent under them.
     sent: HashSet<CallKey>,
+    /// Somebody asks now.
     running: HashSet<CallKey>,
 }
 
