@@ -1,7 +1,6 @@
 //! Who is asking, and what may they do? Keys are known by their SHA-256 alone.
 
 use std::borrow::Cow;
-use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 
 use hyper::HeaderMap;
@@ -12,9 +11,9 @@ use zeroize::Zeroizing;
 
 use super::basic;
 use super::budget::Policy;
-use super::cashier::SIGNING_BYTES_MIN;
 use super::config::{Config, KeyEntry, Scope};
 use super::problem::{Kind, Problem};
+use super::secret;
 use crate::error::{Error, ErrorKind};
 
 /// Most keys: each request is compared with all of them.
@@ -141,24 +140,16 @@ impl Key {
             digest,
             scopes: entry.scopes.clone(),
             merchant: entry.merchant.clone(),
-            signing: entry.signing.as_deref().map(signing).transpose()?,
+            signing: entry
+                .signing
+                .as_deref()
+                .map(secret::read)
+                .transpose()
+                .map_err(|why| format!("`signing`: {why}"))?,
             in_flight: AtomicUsize::new(0),
             share: entry.share,
             policy: Policy::of(entry.unavailable.as_ref().unwrap_or(&config.unavailable))?,
         })
-    }
-}
-
-/// The secret of a file, without the line's end.
-fn signing(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let read = std::fs::read(path).map(Zeroizing::new);
-    let bytes = read.map_err(|e| format!("`signing`: {}: {e}", path.display()))?;
-    let secret = Zeroizing::new(bytes.trim_ascii_end().to_vec());
-    match secret.len() {
-        SIGNING_BYTES_MIN.. => Ok(secret),
-        n => Err(format!(
-            "`signing`: {n} bytes are too few, {SIGNING_BYTES_MIN} the least; draw them: `openssl rand -hex 32`"
-        )),
     }
 }
 

@@ -5,7 +5,7 @@
 //! | `config.rs` `limits.rs` `journaling.rs` `source.rs` | what may be set, and where do settings come from? |
 //! | `listen.rs` `accept.rs` `stream.rs` `tls.rs` | who may connect, how many, for how long? |
 //! | `http.rs` `routes.rs` `openapi.rs` | what can be asked? |
-//! | `keys.rs` `basic.rs` `admit.rs` `budget.rs` `idempotency.rs` | who asks, is there room, what if not, was it asked before? |
+//! | `keys.rs` `secret.rs` `basic.rs` `admit.rs` `budget.rs` `idempotency.rs` | who asks, is there room, what if not, was it asked before? |
 //! | `body.rs` `desk.rs` `score.rs` `reply.rs` `ndjson.rs` | from bytes to a decision to bytes |
 //! | `gate.rs` `form.rs` `authz.rs` | may a request pass? asked by gateways, over HTTP |
 //! | `spop/` `grpc/` | the same over HAProxy's protocol, and Envoy's |
@@ -56,6 +56,7 @@ mod recent;
 mod reply;
 mod routes;
 mod score;
+mod secret;
 mod settle;
 mod signifyd;
 mod snapshots;

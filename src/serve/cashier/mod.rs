@@ -45,7 +45,6 @@ use tokio::sync::Notify;
 
 pub(super) use answer::{answer, callback};
 pub(super) use chores::start;
-pub(super) use signed::SIGNING_BYTES_MIN;
 
 use super::log::{self, Level};
 use crate::channel::Instrument;

@@ -17,8 +17,6 @@ const CLOCK_SKEW: Duration = Duration::from_secs(300);
 const NONCES_MAX: usize = 1_000_000;
 /// Most bytes of a nonce.
 const NONCE_BYTES_MAX: usize = 128;
-/// Fewest bytes of a secret.
-pub(in crate::serve) const SIGNING_BYTES_MIN: usize = 32;
 
 const TIMESTAMP: &str = "x-signature-timestamp";
 const NONCE: &str = "x-signature-nonce";

@@ -22,10 +22,9 @@ use crate::channel::http::Http;
 use crate::error::{Error, ErrorKind};
 use crate::pay::{Event, MerchantId, PaymentId};
 use crate::serve::log::{self, Level};
+use crate::serve::secret;
 use crate::time::{Span, Timestamp};
 
-/// Fewest bytes of a secret: as many as SHA-256 has.
-const SECRET_BYTES_MIN: usize = 32;
 /// How long a merchant may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// How long it is tried to tell them.
@@ -85,19 +84,8 @@ impl Hook {
         let http = Http::new(address, None).map_err(wrong)?;
         let uri: Uri = url.parse().map_err(|_| wrong(Error::new("it is no address")))?;
         let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        let unread = |e| Error::new(format!("`webhook_secret`: {}: {e}", secret.display()));
-        let mut bytes = Zeroizing::new(std::fs::read(secret).map_err(unread)?);
-        while matches!(bytes.last(), Some(b'\n' | b'\r')) {
-            bytes.pop();
-        }
-        if bytes.len() < SECRET_BYTES_MIN {
-            return Err(Error::new(format!(
-                "`webhook_secret`: the file has {} bytes and wants {SECRET_BYTES_MIN} at least, such as \
-                 `openssl rand -base64 32` writes",
-                bytes.len()
-            )));
-        }
-        Ok(Hook { http, path, secret: bytes })
+        let secret = secret::read(secret).map_err(|why| Error::new(format!("`webhook_secret`: {why}")))?;
+        Ok(Hook { http, path, secret })
     }
 
     /// HMAC-SHA-256 of id, time and body, as Standard Webhooks have it.
@@ -240,6 +228,7 @@ fn say(event: &str, merchant: &MerchantId, payment: &PaymentId, why: String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::secret::SECRET_BYTES_MIN;
 
     fn hooks(text: &str) -> Result<Hooks, Error> {
         Hooks::of(&[toml::from_str(&format!("id = 'm1'\n{text}")).unwrap()])
