@@ -1,18 +1,21 @@
 //! Merchants are told what becomes of their payments: signed, in order, until they take it.
 #![cfg(feature = "serve")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use institution::Institution;
 use serde_json::{Value, json};
 use sidecar::{PATIENCE, Sidecar};
 
+#[path = "support/institution.rs"]
+mod institution;
 #[path = "support/sidecar.rs"]
 mod sidecar;
 
@@ -125,27 +128,21 @@ fn is_signed(head: &str, body: &[u8]) -> bool {
     age < 60 && header(head, "webhook-signature") == format!("v1,{expected}")
 }
 
-/// A shop's folder, with an institution for cards that is stopped when dropped.
+/// A shop's folder, with an institution for cards.
 struct Shop {
     dir: tempfile::TempDir,
-    child: Child,
-    institution: String,
+    institution: Institution,
 }
 
 impl Shop {
     fn new() -> Shop {
         let dir = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-        command.args(["simulate", "institution", "--kind", "card", "--listen", "127.0.0.1:0", "--ledger"]);
-        let mut child = command.arg(dir.path().join("card.jsonl")).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let institution = line.trim().rsplit(' ').next().unwrap().to_owned();
+        let institution = Institution::start("card", dir.path(), None, &[]);
         std::fs::write(dir.path().join("secret"), format!("{SECRET}\n")).unwrap();
         let rules = dir.path().join("rules");
         std::fs::create_dir(&rules).unwrap();
         std::fs::write(rules.join("rules.toml"), RULES).unwrap();
-        Shop { dir, child, institution }
+        Shop { dir, institution }
     }
 
     fn path(&self, name: &str) -> String {
@@ -162,7 +159,7 @@ impl Shop {
             self.path("rules"),
             self.path("journal"),
             self.path("payments"),
-            self.institution
+            self.institution.address
         );
         std::fs::write(self.dir.path().join("serve.toml"), text).unwrap();
         self.path("serve.toml")
@@ -179,13 +176,6 @@ impl Shop {
             merchant.address,
             self.path("secret")
         )
-    }
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
