@@ -15,6 +15,8 @@ pub(crate) mod http;
 mod key;
 mod request;
 mod route;
+#[cfg(test)]
+mod samples;
 mod terms;
 mod units;
 #[cfg(feature = "serve")]

@@ -127,10 +127,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::channel::{Asking, Fee, Tariff};
+    use crate::channel::{Asking, Fee, Tariff, samples};
     use crate::money::Currency;
-    use crate::pay::{Call, CallKey, MerchantId, Method, Operation, OrderId, PaymentId};
-    use crate::time::Timestamp;
+    use crate::pay::Method;
 
     struct Fake {
         name: String,
@@ -171,24 +170,7 @@ mod tests {
     }
 
     fn request(minor: i64) -> Request {
-        let amount = Money { minor, currency: Currency::parse("CNY").unwrap() };
-        Request {
-            call: Call {
-                key: CallKey([7; 16]),
-                payment: PaymentId::parse("p1").unwrap(),
-                method: Method::Alipay,
-                operation: Operation::Authorize,
-                amount,
-            },
-            merchant: MerchantId::parse("m1").unwrap(),
-            order: OrderId::parse("o1").unwrap(),
-            requested: Timestamp::default(),
-            original: None,
-            instrument: None,
-            subject: "Shoes".to_owned(),
-            authenticated: false,
-            repetition: 0,
-        }
+        samples::request(Method::Alipay, minor)
     }
 
     fn terms(max: i64) -> Terms {

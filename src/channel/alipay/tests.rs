@@ -9,8 +9,9 @@ use zeroize::Zeroizing;
 use super::answer::{Unread, read};
 use super::*;
 use crate::channel::Instrument;
+use crate::channel::samples::{self, yuan};
 use crate::money::Money;
-use crate::pay::{Call, CallKey, MerchantId, OrderId, PaymentId, RefundId};
+use crate::pay::CallKey;
 use crate::time::Timestamp;
 
 static KEYS: LazyLock<[Zeroizing<String>; 2]> =
@@ -33,43 +34,16 @@ pub(super) fn settings() -> AlipaySettings {
     }
 }
 
-fn yuan(minor: i64) -> Money {
-    Money { minor, currency: Currency::parse("CNY").unwrap() }
-}
-
 pub(super) fn request() -> Request {
-    Request {
-        call: Call {
-            key: CallKey([7; 16]),
-            payment: PaymentId::parse("p1").unwrap(),
-            method: Method::Alipay,
-            operation: Operation::Authorize,
-            amount: yuan(1234),
-        },
-        merchant: MerchantId::parse("m1").unwrap(),
-        order: OrderId::parse("o1").unwrap(),
-        requested: Timestamp::default(),
-        original: None,
-        instrument: None,
-        subject: "Shoes".to_owned(),
-        authenticated: false,
-        repetition: 0,
-    }
+    samples::request(Method::Alipay, 1234)
 }
 
 fn refund() -> Request {
-    let mut request = request();
-    request.original = Some((request.call.key, request.call.amount));
-    request.call.key = CallKey([9; 16]);
-    request.call.amount = yuan(500);
-    request.call.operation = Operation::Refund { refund: RefundId::parse("r1").unwrap(), amount: yuan(500) };
-    request
+    samples::refund(Method::Alipay)
 }
 
 fn void() -> Request {
-    let mut request = refund();
-    request.call.operation = Operation::Void;
-    request
+    samples::void(Method::Alipay)
 }
 
 /// An answer as Alipay signs it.

@@ -10,8 +10,9 @@ use super::notify::ALGORITHM;
 use super::sign::{APART_MAX, authorization, of_answer, of_request, verify};
 use super::*;
 use crate::channel::Instrument;
+use crate::channel::samples::{self, yuan};
 use crate::money::Money;
-use crate::pay::{Call, CallKey, MerchantId, OrderId, PaymentId, RefundId};
+use crate::pay::CallKey;
 use crate::time::Timestamp;
 
 static KEYS: LazyLock<[Zeroizing<String>; 2]> =
@@ -44,43 +45,16 @@ fn settings() -> WechatPaySettings {
     }
 }
 
-fn fen(minor: i64) -> Money {
-    Money { minor, currency: Currency::parse("CNY").unwrap() }
-}
-
 fn request() -> Request {
-    Request {
-        call: Call {
-            key: CallKey([7; 16]),
-            payment: PaymentId::parse("p1").unwrap(),
-            method: Method::WechatPay,
-            operation: Operation::Authorize,
-            amount: fen(1234),
-        },
-        merchant: MerchantId::parse("m1").unwrap(),
-        order: OrderId::parse("o1").unwrap(),
-        requested: Timestamp::default(),
-        original: None,
-        instrument: None,
-        subject: "Shoes".to_owned(),
-        authenticated: false,
-        repetition: 0,
-    }
+    samples::request(Method::WechatPay, 1234)
 }
 
 fn refund() -> Request {
-    let mut request = request();
-    request.original = Some((request.call.key, request.call.amount));
-    request.call.key = CallKey([9; 16]);
-    request.call.amount = fen(500);
-    request.call.operation = Operation::Refund { refund: RefundId::parse("r1").unwrap(), amount: fen(500) };
-    request
+    samples::refund(Method::WechatPay)
 }
 
 fn void() -> Request {
-    let mut request = refund();
-    request.call.operation = Operation::Void;
-    request
+    samples::void(Method::WechatPay)
 }
 
 #[test]
@@ -142,8 +116,8 @@ fn reply(status: u16, ask: Ask, request: &Request, overdue: bool, said: &str) ->
 #[test]
 fn answers_come_to_what_they_say() {
     let (order, back, other) = ("07".repeat(16), "09".repeat(16), "08".repeat(16));
-    let paid = Answer::Approved { amount: fen(1234) };
-    let given = Answer::Approved { amount: fen(500) };
+    let paid = Answer::Approved { amount: yuan(1234) };
+    let given = Answer::Approved { amount: yuan(500) };
     let state = |number: &str, state: &str| json!({ "out_trade_no": number, "trade_state": state, "amount": { "total": 1234, "currency": "CNY" } });
     let status = |number: &str, status: &str| {
         json!({ "out_trade_no": order, "out_refund_no": number, "status": status,
@@ -292,14 +266,14 @@ fn told_of(plain: &Json) -> Result<Reply, CallbackError> {
 #[test]
 fn notifications_come_to_what_they_say() {
     let paid = told_of(&transaction()).unwrap();
-    assert_eq!((paid.key, paid.answer), (Some(CallKey([7; 16])), Answer::Approved { amount: fen(1234) }));
+    assert_eq!((paid.key, paid.answer), (Some(CallKey([7; 16])), Answer::Approved { amount: yuan(1234) }));
     assert_eq!((paid.code.as_deref(), paid.reference.as_deref()), (Some("SUCCESS"), Some("4200")));
     let refund = |status: &str| {
         json!({ "mchid": "1900000001", "out_trade_no": "07".repeat(16), "out_refund_no": "09".repeat(16),
             "refund_id": "5030", "refund_status": status, "amount": { "total": 1234, "refund": 500 } })
     };
     for (status, expected) in
-        [("SUCCESS", Answer::Approved { amount: fen(500) }), ("CLOSED", HARD), ("ABNORMAL", Answer::Unknown)]
+        [("SUCCESS", Answer::Approved { amount: yuan(500) }), ("CLOSED", HARD), ("ABNORMAL", Answer::Unknown)]
     {
         let back = told_of(&refund(status)).unwrap();
         assert_eq!((back.key, back.answer), (Some(CallKey([9; 16])), expected), "{status}");
@@ -388,7 +362,7 @@ fn codes_cards_and_other_currencies_are_not_sent() {
     let mut code = request();
     code.instrument = Some(Instrument::Code("1".to_owned().into()));
     let mut capture = request();
-    capture.call.operation = Operation::Capture { amount: fen(1) };
+    capture.call.operation = Operation::Capture { amount: yuan(1) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for request in [euros, code, capture] {
         let reply = runtime.block_on(wechat.ask(&request));
