@@ -28,6 +28,9 @@ pub(super) struct Forest {
     /// Node and what goes left there, by node; empty for most models.
     pub(super) sets: Vec<(u32, Vec<u32>)>,
     wide: Option<Wide>,
+    paths: Option<Paths>,
+    /// Of a forest without lanes, each leaf's place among all leaves, by node.
+    places: Vec<u32>,
 }
 
 /// The same trees side by side, where that is faster than a walk.
@@ -36,7 +39,6 @@ struct Wide {
     lanes: Lanes,
     /// The answer at each leaf of the lanes.
     values: Vec<f64>,
-    paths: Option<Paths>,
 }
 
 /// A sum in the source's width.
@@ -89,6 +91,8 @@ impl Forest {
             rest: 0.0,
             sets: Vec::new(),
             wide: None,
+            paths: None,
+            places: Vec::new(),
         };
         trees.trees.iter().for_each(|tree| forest.push(tree));
         forest.sets.sort_by_key(|(at, _)| *at);
@@ -98,13 +102,25 @@ impl Forest {
         Ok(forest)
     }
 
-    /// Asks the trees by these lanes from now on.
+    /// Asks the trees by these lanes from now on, or walks them.
     fn widen(&mut self, lanes: Option<Lanes>) {
+        self.places = Vec::new();
         self.wide = lanes.map(|lanes| Wide {
             values: lanes.leaves.iter().map(|leaf| self.values[*leaf as usize]).collect(),
-            paths: Paths::new(self, &lanes.leaves),
             lanes,
         });
+        let leaves = match &self.wide {
+            Some(wide) => wide.lanes.leaves.clone(),
+            None => {
+                let nodes = (0..).zip(&self.nodes);
+                let leaves: Vec<u32> =
+                    nodes.filter(|(at, node)| node.left(*at) == *at).map(|(at, _)| at).collect();
+                self.places = vec![0; self.nodes.len()];
+                (0..).zip(&leaves).for_each(|(place, leaf)| self.places[*leaf as usize] = place);
+                leaves
+            }
+        };
+        self.paths = Paths::new(self, &leaves);
     }
 
     /// Appends a tree, breadth first.
@@ -157,24 +173,28 @@ impl Forest {
         self.depths.push(deepest);
     }
 
-    /// The trees' answers, added in their order and width.
-    fn sum(&self, row: &[f32]) -> f64 {
+    /// The trees' answers, added in their order and width. Tells the places of the leaves that are reached, among all leaves.
+    fn sum(&self, row: &[f32], reached: impl FnMut(&[u32])) -> f64 {
         match self.width {
-            Width::F32 => self.sum_in::<f32>(row),
-            Width::F64 => self.sum_in::<f64>(row),
+            Width::F32 => self.sum_in::<f32>(row, reached),
+            Width::F64 => self.sum_in::<f64>(row, reached),
         }
     }
 
-    fn sum_in<T: Total>(&self, row: &[f32]) -> f64 {
+    fn sum_in<T: Total>(&self, row: &[f32], mut reached: impl FnMut(&[u32])) -> f64 {
         let mut sum = T::of(self.base());
         match &self.wide {
             Some(Wide { lanes, values, .. }) => lanes.each(row, |leaves| {
+                reached(leaves);
                 // Loaded first, added then: the sum waits for itself only, while the next trees are asked.
                 let mut some = [0.0; lanes::TREES_AT_ONCE];
                 some.iter_mut().zip(leaves).for_each(|(at, leaf)| *at = values[*leaf as usize]);
                 some[..leaves.len()].iter().for_each(|value| sum.add(*value));
             }),
-            None => self.walk(row, |leaf| sum.add(self.values[leaf as usize])),
+            None => self.walk(row, |leaf| {
+                reached(&self.places[leaf as usize..][..1]);
+                sum.add(self.values[leaf as usize]);
+            }),
         }
         sum.get()
     }
@@ -253,7 +273,15 @@ impl Model for Forest {
         if row.len() != self.inputs {
             return 0.0;
         }
-        self.combined(self.sum(row))
+        self.combined(self.sum(row, |_| ()))
+    }
+
+    fn margin_and_trail(&self, row: &[f32], trail: &mut Vec<u32>) -> f64 {
+        trail.clear();
+        if row.len() != self.inputs {
+            return 0.0;
+        }
+        self.combined(self.sum(row, |leaves| trail.extend_from_slice(leaves)))
     }
 
     fn margins(&self, rows: &[f32], out: &mut [f64]) {
@@ -269,17 +297,24 @@ impl Model for Forest {
     }
 
     fn contributions(&self, row: &[f32], out: &mut [f64]) -> f64 {
+        self.contributions_along(row, &[], out)
+    }
+
+    fn contributions_along(&self, row: &[f32], trail: &[u32], out: &mut [f64]) -> f64 {
         if row.len() != self.inputs || out.len() != self.inputs {
             return 0.0;
         }
         // Only an isolation forest stretches by the sum.
-        let sum = if matches!(self.combine, Combine::Isolation { .. }) { self.sum(row) } else { 0.0 };
+        let sum = if matches!(self.combine, Combine::Isolation { .. }) { self.sum(row, |_| ()) } else { 0.0 };
         let (share, rest) = self.stretch(sum, self.rest);
-        match &self.wide {
-            Some(Wide { lanes, paths: Some(paths), .. }) => lanes.each(row, |leaves| {
-                leaves.iter().for_each(|leaf| paths.add(*leaf as usize, share, out));
-            }),
-            _ => self.walk_all(row, |input, change| out[input] += share * change),
+        match &self.paths {
+            Some(paths) if trail.len() == self.roots.len() => paths.add(trail, share, out),
+            Some(paths) => {
+                let mut trail = Vec::with_capacity(self.roots.len());
+                self.sum(row, |leaves| trail.extend_from_slice(leaves));
+                paths.add(&trail, share, out);
+            }
+            None => self.walk_all(row, |input, change| out[input] += share * change),
         }
         rest
     }
@@ -289,7 +324,7 @@ impl Model for Forest {
             return 0.0;
         }
         let rest = self.roots.iter().fold(self.base(), |sum, root| sum + shap::expected(self, *root));
-        let (share, rest) = self.stretch(self.sum(row), rest);
+        let (share, rest) = self.stretch(self.sum(row, |_| ()), rest);
         self.roots.iter().for_each(|root| shap::add(self, row, *root, share, out));
         rest
     }

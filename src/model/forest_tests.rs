@@ -77,6 +77,39 @@ proptest! {
     }
 
     #[test]
+    fn a_trail_gives_the_same_shares_to_the_bit_by_lanes_and_by_a_walk(
+        trees in prop::collection::vec(tree(), 1..20),
+        rows in prop::collection::vec(prop::collection::vec(cell(), 3), 1..5),
+    ) {
+        let trees = Trees { width: Width::F64, combine: Combine::LogOdds { base: 0.5 }, trees };
+        let mut forest = Forest::new(&trees, 3).unwrap();
+        let mut seen = Vec::new();
+        for by_lanes in [true, false] {
+            // Sets are never asked by lanes.
+            let lanes = Lanes::plain(&forest.nodes, &forest.roots, 3).filter(|_| by_lanes);
+            prop_assert_eq!(lanes.is_some(), by_lanes && forest.sets.is_empty());
+            forest.widen(lanes);
+            for row in &rows {
+                let (mut trail, mut along, mut anew) = (Vec::new(), [0.0; 3], [0.0; 3]);
+                let margin = forest.margin_and_trail(row, &mut trail);
+                prop_assert_eq!(margin.to_bits(), forest.margin(row).to_bits());
+                prop_assert_eq!(trail.len(), forest.roots.len());
+                let rest = forest.contributions_along(row, &trail, &mut along);
+                prop_assert_eq!(rest, forest.contributions(row, &mut anew));
+                prop_assert_eq!(along, anew);
+                seen.push(along);
+            }
+        }
+        prop_assert_eq!(&seen[..rows.len()], &seen[rows.len()..]);
+    }
+
+    #[test]
+    fn a_trail_of_another_model_is_no_harm(trail in prop::collection::vec(any::<u32>(), 1..3)) {
+        let forest = Forest::new(&chain(2), 1).unwrap();
+        forest.contributions_along(&[0.0], &trail, &mut [0.0]);
+    }
+
+    #[test]
     fn a_rounded_threshold_decides_as_the_wide_one(t in -1e3..1e3_f64, x in -1e3..1e3_f32) {
         for x in [x, t as f32, (t as f32).next_up(), (t as f32).next_down()] {
             prop_assert_eq!(x <= at_most(t), f64::from(x) <= t);

@@ -67,9 +67,31 @@ pub trait Model: Send + Sync + fmt::Debug {
         }
     }
 
+    /// The margin of one row, and in `trail` where it led, if that helps [`Model::contributions_along`].
+    ///
+    /// ```
+    /// use tollgate::{Logistic, Model};
+    /// let model = Logistic { intercept: -1.0, weights: vec![2.0], means: vec![3.0], scales: vec![1.0] };
+    /// let (mut trail, mut shares) = (Vec::new(), [0.0]);
+    /// let margin = model.margin_and_trail(&[4.0], &mut trail);
+    /// let rest = model.contributions_along(&[4.0], &trail, &mut shares);
+    /// assert_eq!(rest + shares[0], margin);
+    /// ```
+    fn margin_and_trail(&self, row: &[f32], trail: &mut Vec<u32>) -> f64 {
+        trail.clear();
+        self.margin(row)
+    }
+
     /// Adds each input's share of the margin along the paths taken (Saabas) to `out`, and gives what no
     /// input accounts for. Shares and rest sum to the margin.
     fn contributions(&self, row: &[f32], out: &mut [f64]) -> f64;
+
+    /// As [`Model::contributions`], for the row of a trail that [`Model::margin_and_trail`] of this model
+    /// wrote: nothing is asked twice. An empty trail does too.
+    fn contributions_along(&self, row: &[f32], trail: &[u32], out: &mut [f64]) -> f64 {
+        let _ = trail;
+        self.contributions(row, out)
+    }
 
     /// Each input's exact Shapley value (path-dependent TreeSHAP, Lundberg 2018), added to `out`, and the
     /// expected margin. Values and expectation sum to the margin. For `explain`: allocates.

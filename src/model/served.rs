@@ -129,6 +129,11 @@ impl Served {
         }
     }
 
+    /// The margin of one row, and where it led, for [`Served::contributions`].
+    pub(crate) fn margin_and_trail(&self, row: &[f32], trail: &mut Vec<u32>) -> f64 {
+        self.model.margin_and_trail(row, trail)
+    }
+
     /// The probability of a margin; NaN without a calibration, and for a margin that is no number.
     pub(crate) fn probability(&self, margin: f64) -> f64 {
         match &self.calibration {
@@ -137,9 +142,9 @@ impl Served {
         }
     }
 
-    /// Each input's share of the margin along the paths, added to `shares`.
-    pub(crate) fn contributions(&self, row: &[f32], shares: &mut [f64]) -> f64 {
-        self.model.contributions(row, shares)
+    /// Each input's share of the margin along the paths, added to `shares`. The trail is that row's, or empty.
+    pub(crate) fn contributions(&self, row: &[f32], trail: &[u32], shares: &mut [f64]) -> f64 {
+        self.model.contributions_along(row, trail, shares)
     }
 
     /// Each input's Shapley value, added to `values`, and the expected margin.

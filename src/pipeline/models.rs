@@ -34,6 +34,8 @@ pub(super) struct Scratch {
     /// The inputs of the other models, one after the other.
     others: Vec<f32>,
     margins: Vec<f64>,
+    /// Where the champion's only row led, or that of many which is asked why.
+    trail: Vec<u32>,
     shares: Vec<f64>,
     pub(super) answers: Vec<Answers>,
 }
@@ -73,7 +75,8 @@ impl Models {
 
     /// Asks every model about every payment; the answers lie in the scratch.
     pub(super) fn ask(&self, facts: &[Facts<'_>], scratch: &mut Scratch) {
-        let Scratch { rows, others, margins, answers, .. } = scratch;
+        let Scratch { rows, others, margins, trail, answers, .. } = scratch;
+        trail.clear();
         answers.clear();
         answers.resize(facts.len(), Answers::NONE);
         margins.resize(facts.len(), 0.0);
@@ -81,7 +84,10 @@ impl Models {
             let Some(served) = self.of(role) else { continue };
             let rows = if role == Role::Champion { &mut *rows } else { &mut *others };
             served.fill(facts, rows);
-            served.margins(rows, margins);
+            match &mut **margins {
+                [one] if role == Role::Champion => *one = served.margin_and_trail(rows, trail),
+                many => served.margins(rows, many),
+            }
             for (answers, &margin) in answers.iter_mut().zip(&*margins) {
                 answers.take(role, served, margin);
             }
@@ -100,7 +106,10 @@ impl Models {
         let Some(row) = scratch.rows.get(row * width..(row + 1) * width) else { return most };
         scratch.shares.clear();
         scratch.shares.resize(width, 0.0);
-        champion.contributions(row, &mut scratch.shares);
+        if scratch.answers.len() > 1 {
+            champion.margin_and_trail(row, &mut scratch.trail);
+        }
+        champion.contributions(row, &scratch.trail, &mut scratch.shares);
         for (input, (&share, &value)) in (0..).zip(scratch.shares.iter().zip(row)) {
             if share > 0.0 {
                 insert(&mut most, Contribution { input, value, share });

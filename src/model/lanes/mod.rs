@@ -94,6 +94,12 @@ impl Lanes {
         Lanes::with(kernel, nodes, roots, inputs).filter(Lanes::pay)
     }
 
+    /// Whatever is faster, without wide instructions; `None` for a forest that the lanes can't hold.
+    #[cfg(test)]
+    pub(super) fn plain(nodes: &[Flat], roots: &[u32], inputs: usize) -> Option<Lanes> {
+        Lanes::with(Kernel::Plain, nodes, roots, inputs)
+    }
+
     /// Whether they are faster than a walk, as measured: by slots and by nodes visited, in nanoseconds.
     fn pay(&self) -> bool {
         let slot = match self.kernel {
