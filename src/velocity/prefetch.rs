@@ -3,6 +3,22 @@
 //! rounds on 2 cores: 1.64 million entities 4.8 and 6.5 us, hot 1.9 and 2.5.
 #![allow(unsafe_code)]
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Asks for all cache lines of an item, to be written: no other core has them then.
+#[inline]
+pub(super) fn prefetch_to_write<T>(item: &T) {
+    #[cfg(target_arch = "x86_64")]
+    for at in (0..size_of::<T>()).step_by(LINE) {
+        use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        // SAFETY: as below; the bytes are of a live reference, and none is read or written.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(std::ptr::from_ref(item).cast::<i8>().wrapping_add(at)) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = item;
+}
+
 /// Asks for the cache line of `items[at]`; nothing happens when there is no such item.
 #[inline]
 pub(super) fn prefetch<T>(items: &[T], at: usize) {

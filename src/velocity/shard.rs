@@ -9,6 +9,7 @@ use super::clock::Clock;
 use super::folded::Folded;
 use super::image::{Words, put_folded, read_folded};
 use super::layout::{EntityLayout, Layout};
+use super::prefetch::prefetch_to_write;
 use super::running::Side;
 use super::table::{BlockId, Key, Table};
 use super::window::{Known, Moment, SCAN_MAX, read};
@@ -130,6 +131,14 @@ impl Shard {
     pub fn tell(&mut self, at: i64) {
         self.clock.tell(at);
         self.touches = self.touches.wrapping_add(1);
+    }
+
+    /// Asks for what is known of a kind's entities.
+    #[inline]
+    pub fn expect(&self, k: usize) {
+        if let Some(store) = self.stores.get(k) {
+            prefetch_to_write(store);
+        }
     }
 
     /// The table of a kind.

@@ -16,6 +16,7 @@ use crate::time::{Span, Timestamp};
 use super::aggregate::{ENTITIES_MAX, Plan, Status};
 use super::block::{NO_KEY, NO_NUMBER};
 use super::layout::{Layout, Source, filter_flags, fixed_point};
+use super::prefetch::prefetch_to_write;
 use super::shard::{Bounds, Found, Shard};
 use super::table::{Key, Table};
 use super::window::Moment;
@@ -387,6 +388,7 @@ impl Velocity {
         Prepared::with(|prepared| {
             let mut head = Head::new(payment, filters);
             prepared.set_keys(self, payment);
+            self.expect_shards(prepared);
             prepared.columns.clear();
             prepared.columns.extend(self.columns(payment, &mut head.degraded));
             let mut guards = self.lock(prepared);
@@ -427,10 +429,24 @@ impl Velocity {
         })
     }
 
-    /// Asks for all index entries, then all blocks, then their newest events, so that the misses of a
+    /// Asks for the shards of a payment before it is known what to do there: one that another core had last
+    /// takes as long as memory does, and so they come together.
+    #[inline]
+    fn expect_shards(&self, prepared: &Prepared) {
+        for shard in prepared.order.iter().filter_map(|(shard, _)| self.shards.get(*shard as usize)) {
+            prefetch_to_write(shard);
+        }
+    }
+
+    /// Asks for all stores, then all index entries, then all blocks, then their newest events, so that the misses of a
     /// payment's entities overlap.
     #[inline]
     fn expect(&self, guards: &Guards<'_>, keys: &[Option<Key>], places: &[u8]) {
+        for (k, (key, place)) in keys.iter().zip(places).enumerate() {
+            if let (Some(_), Some(shard)) = (key, guards.get(usize::from(*place))) {
+                shard.expect(k);
+            }
+        }
         for expect in [Table::expect_index, Table::expect_block, Table::expect_events] {
             for (k, (key, place)) in keys.iter().zip(places).enumerate() {
                 if let (Some(key), Some(shard)) = (key, guards.get(usize::from(*place)))
