@@ -95,6 +95,12 @@ fn gauges(app: &App, out: &mut Text) -> fmt::Result {
         out.gauge(&[], value)?;
     }
     out.family("rule_braked", "gauge", "1 while a rule that carries a brake is past it, and so in shadow.")?;
+    if let Some(budget) = pipeline.limits().memory {
+        out.family("velocity_budget_bytes", "gauge", "Bytes that velocity may take.")?;
+        out.gauge(&[], budget as f64)?;
+    }
+    out.family("velocity_evictions", "counter", "Entities forgotten to make room, since the windows began.")?;
+    out.count(&[], app.engine().velocity().evictions())?;
     for (rule, trip) in brakes::carriers(&pipeline) {
         app.metrics.brake_trips(&rule.id); // told from the beginning, as 0
         out.gauge(&[("rule", &rule.id)], f64::from(u8::from(trip.is_some())))?;
