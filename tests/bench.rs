@@ -249,6 +249,7 @@ fn what_was_shed_is_no_success_and_keys_are_sent_and_not_shown() {
     let (good, shed) = (answers["approve"].as_u64().unwrap(), answers["shed"].as_u64().unwrap());
     assert!(good > 0 && shed > 0 && good.abs_diff(shed) <= 2 + good / 10, "{answers}");
     assert_eq!(run["phases"][0]["latency"]["count"], good);
+    assert_eq!(run["phases"][0]["shed"]["count"], shed);
 
     let heard = server.bodies.lock().unwrap().clone();
     assert!(heard.iter().any(|line| line.eq_ignore_ascii_case("authorization: bearer very-secret")));
@@ -290,7 +291,6 @@ fn the_sidecar_is_asked_over_each_of_its_doors() {
     assert!(other.metric("tollgate_decisions_total{outcome=\"approve\"}") > 0.0);
 }
 
-#[test]
 #[cfg(feature = "serve")]
 #[test]
 fn over_tls_the_sidecar_is_asked_when_its_authority_is_trusted() {
@@ -350,6 +350,7 @@ fn a_program_without_grpc_says_how_to_have_it() {
     );
 }
 
+#[test]
 fn steps_try_every_rate_of_the_list() {
     let run = json(&[&["--steps=100,400", "--slo", "60000"], &SHORT[..]].concat());
     let rates: Vec<f64> =
