@@ -124,7 +124,7 @@ pub use time::{Span, Timestamp};
 pub use token::{CardToken, KEY_BYTES_MIN, PAN_DIGITS_MAX, PAN_DIGITS_MIN, TokenKey, contains_pan, redact};
 pub use velocity::{
     AGGREGATES_MAX, Aggregate, ENTITIES_MAX, ENTITY_FIELDS_MAX, EVENTS_MAX, Entity, FILTERS_MAX, Function,
-    Limits as VelocityLimits, Op, Plan, PlanFull, Status, Velocity, WINDOW_MAX,
+    Limits as VelocityLimits, MEMORY_MIN, Op, Plan, PlanFull, Status, Velocity, WINDOW_MAX,
 };
 
 /// What the fuzz targets call; no part of the crate's interface.

@@ -249,6 +249,7 @@ fn what_was_shed_is_no_success_and_keys_are_sent_and_not_shown() {
     let (good, shed) = (answers["approve"].as_u64().unwrap(), answers["shed"].as_u64().unwrap());
     assert!(good > 0 && shed > 0 && good.abs_diff(shed) <= 2 + good / 10, "{answers}");
     assert_eq!(run["phases"][0]["latency"]["count"], good);
+    assert_eq!(run["phases"][0]["shed"]["count"], shed);
 
     let heard = server.bodies.lock().unwrap().clone();
     assert!(heard.iter().any(|line| line.eq_ignore_ascii_case("authorization: bearer very-secret")));
@@ -288,6 +289,65 @@ fn the_sidecar_is_asked_over_each_of_its_doors() {
     }
     assert!(sidecar.metric("tollgate_requests_total{route=\"settle\",status=\"2xx\"}") > 0.0);
     assert!(other.metric("tollgate_decisions_total{outcome=\"approve\"}") > 0.0);
+}
+
+#[cfg(feature = "serve")]
+#[test]
+fn over_tls_the_sidecar_is_asked_when_its_authority_is_trusted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (cert, key) = (path("cert.pem"), path("key.pem"));
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(&cert, own.cert.pem()).unwrap();
+    std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+    let sidecar = sidecar::Sidecar::start(&["--tls-cert", &cert, "--tls-key", &key]);
+    let url = format!("https://localhost:{}", sidecar.main.rsplit(':').next().unwrap());
+    for more in [&[][..], &["--http2", "--streams", "4"]] {
+        let run = json(&[&[url.as_str(), "--ca", &cert, "--connections", "2"], more, &SHORT[..]].concat());
+        let answers = &run["phases"][0]["answers"];
+        assert!(answers["approve"].as_u64().unwrap() > 0, "{answers}");
+        assert_eq!((&answers["broken"], &answers["refused"]), (&0.into(), &0.into()), "{answers}");
+    }
+    // The machine knows no such authority, and the certificate bears no other name.
+    let other = url.replace("localhost", "127.0.0.1");
+    for args in [&[url.as_str()][..], &[&other, "--ca", &cert]] {
+        let refused = bench(&[args, &SHORT].concat());
+        assert_eq!(refused.status.code(), Some(4), "{refused:?}");
+    }
+    assert!(sidecar.metric("tollgate_connections_failed_total{reason=\"handshake\"}") > 0.0);
+}
+
+#[cfg(feature = "grpc")]
+#[test]
+fn the_sidecar_is_asked_over_grpc() {
+    let sidecar = sidecar::Sidecar::start(&["--set", "empty_past=true"]);
+    let url = format!("grpc://{}", sidecar.main);
+    for more in [&["--settle"][..], &["--rate", "200", "--streams", "4"]] {
+        let run = json(&[&[url.as_str(), "--connections", "2"], more, &SHORT[..]].concat());
+        let answers = &run["phases"][0]["answers"];
+        assert!(answers["approve"].as_u64().unwrap() > 0, "{more:?}: {answers}");
+        for bad in ["refused", "broken", "timed_out", "without_outcome"] {
+            assert_eq!(answers[bad], 0, "{more:?}: {answers}");
+        }
+        assert!(run["target"].as_str().unwrap().contains("gRPC"));
+    }
+    assert!(sidecar.metric("tollgate_requests_total{route=\"grpc\",status=\"2xx\"}") > 0.0);
+    assert!(sidecar.metric("tollgate_requests_total{route=\"settle\",status=\"2xx\"}") > 0.0);
+
+    let late = bench(&[&[url.as_str(), "--header", "x-deadline-ms: soon"], &SHORT[..]].concat());
+    assert!(late.status.code() == Some(4) && text(&late.stderr).contains("x-deadline-ms"), "{late:?}");
+    let template = bench(&[url.as_str(), "--template", "Cargo.toml"]);
+    assert!(text(&template.stderr).contains("leave --template out"), "{template:?}");
+}
+
+#[cfg(not(feature = "grpc"))]
+#[test]
+fn a_program_without_grpc_says_how_to_have_it() {
+    let output = bench(&["grpc://127.0.0.1:1"]);
+    assert!(
+        output.status.code() == Some(3) && text(&output.stderr).contains("--features grpc"),
+        "{output:?}"
+    );
 }
 
 #[test]

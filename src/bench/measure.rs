@@ -109,6 +109,8 @@ pub(super) struct Recorder {
     from: u64,
     slice: u64,
     latency: Histogram<u64>,
+    /// Of those that were turned away.
+    shed: Histogram<u64>,
     /// How long after its time each request was sent.
     lateness: Histogram<u64>,
     answers: Answers,
@@ -133,6 +135,7 @@ impl Recorder {
             from: nanos(warmup),
             slice: (nanos(duration) / SLICES).max(SLICE_NS_MIN),
             latency: histogram(DIGITS),
+            shed: histogram(DIGITS),
             lateness: histogram(DIGITS),
             answers: Answers::default(),
             slices: Vec::new(),
@@ -140,7 +143,8 @@ impl Recorder {
         }
     }
 
-    /// A request that was to begin at `begin` has ended `latency` later. Latencies are of good answers alone.
+    /// A request that was to begin at `begin` has ended `latency` later. Latencies are of good answers; those
+    /// of sheds stand apart.
     pub(super) fn record(&mut self, begin: u64, latency: u64, answer: Answer) {
         let Some(since) = begin.checked_sub(self.from) else { return };
         self.answers.count(answer);
@@ -153,7 +157,12 @@ impl Recorder {
                 self.latency.saturating_record(latency);
                 self.slices[place].latency.saturating_record(latency);
             }
-            _ => self.slices[place].failed += 1,
+            other => {
+                if other == Answer::Shed {
+                    self.shed.saturating_record(latency);
+                }
+                self.slices[place].failed += 1;
+            }
         }
     }
 
@@ -171,6 +180,7 @@ impl Recorder {
         self.ready += other.ready;
         let same = "histograms of one kind have the same bounds";
         self.latency.add(&other.latency).expect(same);
+        self.shed.add(&other.shed).expect(same);
         self.lateness.add(&other.lateness).expect(same);
         while self.slices.len() < other.slices.len() {
             self.slices.push(Slice { latency: histogram(SLICE_DIGITS), failed: 0 });
@@ -187,6 +197,11 @@ impl Recorder {
 
     pub(super) fn latency(&self) -> Latency {
         Latency::of(&self.latency)
+    }
+
+    /// How long those waited that were turned away; `None` when nobody was.
+    pub(super) fn shed(&self) -> Option<Latency> {
+        (!self.shed.is_empty()).then(|| Latency::of(&self.shed))
     }
 
     pub(super) fn lateness(&self) -> Latency {

@@ -46,7 +46,8 @@ const FIRST_RATES: [f64; 2] = [10_000.0, 500.0];
     tollgate bench --attack card_testing=0.8,takeover=0.2 --fraud 0.05\n  \
     tollgate bench https://other.example/decide --template body.json --header 'x-api-key: KEY'\n  \
     tollgate bench --json before.json && tollgate bench --json after.json --compare before.json\n\n\
-    TARGET is `engine`, `nothing` (what asking costs by itself), http://HOST:PORT[/PATH], https://HOST[/PATH] or unix:PATH.\n\
+    TARGET is `engine`, `nothing` (what asking costs by itself), http://HOST:PORT[/PATH], https://HOST[/PATH], unix:PATH or\n\
+    grpc://HOST:PORT (grpcs:// over TLS), in builds that have it.\n\
     A key for the server is taken from TOLLGATE_BENCH_KEY or a --header, and never shown. See docs/bench.md.")]
 pub(super) struct Args {
     /// Who is asked

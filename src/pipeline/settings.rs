@@ -8,7 +8,7 @@ use crate::model::Role;
 use crate::rules::file;
 use crate::stage::{SCORE_MAX, Thresholds};
 use crate::time::Span;
-use crate::velocity::Limits;
+use crate::velocity::{Limits, MEMORY_MIN};
 
 /// `policy.toml`: what is no rule and yet decides.
 #[derive(Deserialize, Default)]
@@ -52,6 +52,7 @@ struct ThresholdsEntry {
 struct LimitsEntry {
     entities: Option<usize>,
     events: Option<usize>,
+    memory: Option<toml::Spanned<String>>,
     lateness: Option<toml::Spanned<String>>,
 }
 
@@ -80,6 +81,15 @@ pub(super) fn policy_file(path: &str, text: &str, wrong: &mut Vec<Diagnostic>) -
     if let Some(events) = file.limits.events {
         limits.events = events;
     }
+    if let Some(memory) = file.limits.memory {
+        match bytes(memory.get_ref()) {
+            Some(bytes) if bytes >= MEMORY_MIN => limits.memory = Some(bytes),
+            _ => wrong.push(
+                Diagnostic::at(path, text, memory.span(), "not a budget of bytes, of 1 MiB or more")
+                    .label("such as \"2GiB\" or \"512MiB\""),
+            ),
+        }
+    }
     if let Some(lateness) = file.limits.lateness {
         match Span::parse(lateness.get_ref()) {
             Some(span) => limits.lateness = span,
@@ -95,6 +105,15 @@ pub(super) fn policy_file(path: &str, text: &str, wrong: &mut Vec<Diagnostic>) -
         limits,
         models: [champion, challenger, anomaly],
     }
+}
+
+/// A number of bytes with its unit: `"512MiB"`, `"2GiB"`.
+fn bytes(text: &str) -> Option<usize> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
+    let (number, shift) = units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)))?;
+    let number = number.trim_end();
+    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| number.parse::<usize>().ok()?.checked_mul(1 << shift)).flatten()
 }
 
 /// Inputs are there before any model is asked.
@@ -176,4 +195,26 @@ fn input_entry(
 #[serde(deny_unknown_fields)]
 struct InputsFile {
     inputs: std::collections::BTreeMap<String, toml::Spanned<toml::Value>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_of_bytes_has_a_unit_and_a_least_value() {
+        let read = |memory: &str| {
+            let mut wrong = Vec::new();
+            let text = format!("[limits]\nmemory = \"{memory}\"\n");
+            let settings = policy_file("policy.toml", &text, &mut wrong);
+            assert!(wrong.iter().all(|d| d.to_string().contains("1 MiB or more")), "{wrong:?}");
+            (settings.limits.memory, wrong.len())
+        };
+        assert_eq!(read("1MiB"), (Some(MEMORY_MIN), 0)); // at the least
+        assert_eq!(read("1024KiB"), (Some(MEMORY_MIN), 0));
+        assert_eq!(read("2 GiB"), (Some(2 << 30), 0));
+        for wrong in ["1023KiB", "0GiB", "-1GiB", "+1GiB", "1", "GiB", "1GB", "16777216TiB", "1.5GiB", ""] {
+            assert_eq!(read(wrong), (None, 1), "{wrong}");
+        }
+    }
 }

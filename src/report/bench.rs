@@ -156,6 +156,9 @@ fn write_phase(f: &mut fmt::Formatter<'_>, phase: &Phase) -> fmt::Result {
     if !failures.is_empty() {
         writeln!(f, "  not answered well: {}; not in the latencies", failures.join(", "))?;
     }
+    if let Some(shed) = &phase.shed {
+        writeln!(f, "  shed after: {}", percentiles(shed))?;
+    }
     writeln!(f, "  meanwhile a sleep of 1 ms was too long by: {}", percentiles(&phase.hiccups))?;
     warnings(phase).iter().try_for_each(|warning| writeln!(f, "  note: {warning}"))
 }

@@ -279,6 +279,18 @@ pub(crate) enum Scope {
     Admin,
 }
 
+/// Whose payments are given up first when there are too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Priority {
+    /// First.
+    Low,
+    #[default]
+    Normal,
+    /// Last.
+    High,
+}
+
 /// A caller.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -297,6 +309,9 @@ pub(crate) struct KeyEntry {
     /// The share of `overload.concurrency` it may have at one time.
     #[serde(default = "whole")]
     pub(crate) share: f64,
+    /// What its payments are worth beside those of others.
+    #[serde(default)]
+    pub(crate) priority: Priority,
     /// Its own policy.
     pub(crate) unavailable: Option<Unavailable>,
 }

@@ -3,12 +3,12 @@
 use std::fmt;
 
 use bytes::Bytes;
-use hyper::Response;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{HeaderMap, Response};
 
 use super::app::App;
 use super::brakes;
-use super::exposition::Text;
+use super::exposition::{Form, Text};
 use super::problem::{Kind, Problem};
 use super::reply::Reply;
 use super::score::json;
@@ -60,12 +60,13 @@ pub(super) fn version(app: &App) -> Response<Reply> {
     )
 }
 
-/// OpenMetrics text.
-pub(super) fn metrics(app: &App) -> Response<Reply> {
-    let mut out = Text::default();
+/// Everything that is counted, in the text that the caller reads.
+pub(super) fn metrics(app: &App, headers: &HeaderMap) -> Response<Reply> {
+    let form = Form::accepted(headers);
+    let mut out = Text::new(form);
     // Writing into a string can't fail.
     let _ = gauges(app, &mut out).and_then(|()| app.metrics.tell(&mut out));
-    text("application/openmetrics-text; version=1.0.0; charset=utf-8", out.finish())
+    text(form.kind(), out.finish())
 }
 
 fn gauges(app: &App, out: &mut Text) -> fmt::Result {
@@ -94,6 +95,12 @@ fn gauges(app: &App, out: &mut Text) -> fmt::Result {
         out.family(name, "gauge", help)?;
         out.gauge(&[], value)?;
     }
+    if let Some(budget) = pipeline.limits().memory {
+        out.family("velocity_budget_bytes", "gauge", "Bytes that velocity may take.")?;
+        out.gauge(&[], budget as f64)?;
+    }
+    out.family("velocity_evictions", "counter", "Entities forgotten to make room, since the windows began.")?;
+    out.count(&[], app.engine().velocity().evictions())?;
     out.family("rule_braked", "gauge", "1 while a rule that carries a brake is past it, and so in shadow.")?;
     for (rule, trip) in brakes::carriers(&pipeline) {
         app.metrics.brake_trips(&rule.id); // told from the beginning, as 0

@@ -39,12 +39,16 @@ pub(super) async fn answer(app: Arc<App>, caller: Caller, request: Request<Incom
             Err(methods) => (Route::Unknown, Err(nothing(&methods))),
         };
     let mut response = done.unwrap_or_else(|problem| problem.response());
+    let took = began.elapsed();
     if let Some(traceparent) = traceparent {
+        if route == Route::Score {
+            app.metrics.exemplars.keep(&traceparent, took);
+        }
         response.headers_mut().insert(HeaderName::from_static(trace::HEADER), traceparent);
     }
     app.metrics.answered(route, response.status().as_u16());
     if route == Route::Score {
-        app.metrics.took(Stage::Total, began.elapsed());
+        app.metrics.took(Stage::Total, took);
     }
     response
 }
@@ -102,7 +106,7 @@ async fn handle(
     match entry.route {
         Route::Live => Ok(health::live()),
         Route::Ready => health::ready(app),
-        Route::Metrics => Ok(health::metrics(app)),
+        Route::Metrics => Ok(health::metrics(app, &head.headers)),
         Route::Version => Ok(health::version(app)),
         Route::OpenApi => Ok(score::json(openapi::document().to_string())),
         Route::Console => Ok(console::page()),

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::basic;
 use super::budget::Policy;
-use super::config::{Config, KeyEntry, Scope};
+use super::config::{Config, KeyEntry, Priority, Scope};
 use super::problem::{Kind, Problem};
 use super::secret;
 use crate::error::{Error, ErrorKind};
@@ -34,6 +34,9 @@ pub(super) struct Key {
     /// Its requests in flight, and its share of those that may be.
     pub(super) in_flight: AtomicUsize,
     pub(super) share: f64,
+    pub(super) priority: Priority,
+    /// Levels of priority above its own that others have.
+    pub(super) above: usize,
     pub(super) policy: Policy,
 }
 
@@ -148,6 +151,8 @@ impl Key {
                 .map_err(|why| format!("`signing`: {why}"))?,
             in_flight: AtomicUsize::new(0),
             share: entry.share,
+            priority: entry.priority,
+            above: above(entry.priority, config),
             policy: Policy::of(entry.unavailable.as_ref().unwrap_or(&config.unavailable))?,
         })
     }
@@ -161,8 +166,15 @@ fn anybody() -> KeyEntry {
         merchant: None,
         scopes: vec![Scope::Admin],
         share: 1.0,
+        priority: Priority::default(),
         unavailable: None,
     }
+}
+
+/// How many levels above this one some key has.
+fn above(priority: Priority, config: &Config) -> usize {
+    let levels = [Priority::Normal, Priority::High].into_iter().filter(|level| *level > priority);
+    levels.filter(|level| config.key.iter().any(|key| key.priority == *level)).count()
 }
 
 fn authorization(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {

@@ -14,6 +14,7 @@ use crossbeam::utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::admit::Refused;
+use super::exemplar::Exemplars;
 use super::exposition::Text;
 use super::routes::Route;
 use super::totals::{Times, Totals};
@@ -44,6 +45,11 @@ pub(super) const BOUNDS: [u64; 18] = [
     1_000_000_000,
 ];
 
+/// The bucket of a time.
+pub(super) fn bucket(nanos: u64) -> usize {
+    BOUNDS.iter().position(|bound| nanos <= *bound).unwrap_or(BOUNDS.len())
+}
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub(super) struct Counter(AtomicU64);
@@ -67,8 +73,7 @@ pub(super) struct Histogram {
 
 impl Histogram {
     fn observe(&self, nanos: u64) {
-        let bucket = BOUNDS.iter().position(|bound| nanos <= *bound).unwrap_or(BOUNDS.len());
-        self.buckets[bucket].add(1);
+        self.buckets[bucket(nanos)].add(1);
         self.sum.add(nanos);
     }
 }
@@ -156,6 +161,8 @@ pub(super) struct Metrics {
     pub(super) connections: Connections,
     pub(super) reloads: Reloads,
     pub(super) replayed: Counter,
+    /// Of [`Stage::Total`].
+    pub(super) exemplars: Exemplars,
     rules: Mutex<BTreeMap<String, Arc<Counter>>>,
     brake_trips: Mutex<BTreeMap<String, Arc<Counter>>>,
 }
@@ -184,6 +191,7 @@ impl Metrics {
             connections: Connections::default(),
             reloads: Reloads::default(),
             replayed: Counter::default(),
+            exemplars: Exemplars::default(),
             rules: Mutex::default(),
             brake_trips: Mutex::default(),
         }
@@ -285,7 +293,11 @@ impl Metrics {
         text.family("stage_seconds", "histogram", "Time of the stages of a payment's way.")?;
         for stage in Stage::ALL {
             let (buckets, nanos) = self.histogram(stage);
-            text.histogram(("stage", stage.name()), &buckets, nanos)?;
+            let exemplars = match stage {
+                Stage::Total => self.exemplars.all(),
+                Stage::Parse | Stage::Score | Stage::Write => [None; BOUNDS.len() + 1],
+            };
+            text.histogram(("stage", stage.name()), &buckets, nanos, &exemplars)?;
         }
         text.family("requests", "counter", "Requests answered, by route and class of status.")?;
         for route in Route::ALL {
@@ -330,6 +342,7 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::exposition::Form;
 
     #[test]
     fn buckets_hold_their_bound_and_add_up() {
@@ -337,7 +350,7 @@ mod tests {
         for nanos in [0, 500, 501, 2_000_000_000] {
             metrics.took(Stage::Score, Duration::from_nanos(nanos));
         }
-        let mut text = Text::default();
+        let mut text = Text::new(Form::OpenMetrics);
         metrics.tell(&mut text).unwrap();
         let text = text.finish();
         for line in [

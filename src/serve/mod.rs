@@ -13,7 +13,7 @@
 //! | `recent.rs` `decisions.rs` `settle.rs` | which payments are remembered, and what became of them? |
 //! | `control.rs` `watch.rs` `lists.rs` | how do rules and lists change while payments are scored? |
 //! | `monitor.rs` `brakes.rs` | when does a rule go past its brake, and how is it released? |
-//! | `metrics.rs` `exposition.rs` `health.rs` `log.rs` `trace.rs` `problem.rs` | what do people and machines get to know? |
+//! | `metrics.rs` `exemplar.rs` `exposition.rs` `health.rs` `log.rs` `trace.rs` `problem.rs` | what do people and machines get to know? |
 //! | `keeper.rs` `snapshots.rs` | is what was decided recorded, and what comes back at a start? |
 //! | `cashier/` | what becomes of payments that move money? |
 //! | `totals.rs` `stats.rs` `console/` | what was counted lately, and the page that shows it |
@@ -32,6 +32,7 @@ mod console;
 mod control;
 mod decisions;
 mod desk;
+mod exemplar;
 mod exposition;
 mod form;
 mod gate;

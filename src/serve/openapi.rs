@@ -158,6 +158,10 @@ fn responses(route: Route) -> Value {
     let problem = content("application/problem+json", reference("Problem"));
     let ok = match route {
         Route::Authz => json!({ "description": "It may pass; the headers x-risk-* say more." }),
+        Route::Metrics => {
+            let kinds = json!({ kind: { "schema": schema }, "text/plain": { "schema": schema } });
+            json!({ "description": "OpenMetrics, or plain text for who accepts that alone.", "content": kinds })
+        }
         _ => json!({ "description": "Done.", "content": content(kind, schema) }),
     };
     json!({ "200": ok, "default": { "description": "It was not done.", "content": problem } })

@@ -139,6 +139,7 @@ fn now(
         for (stage, time) in [Stage::Parse, Stage::Score, Stage::Write].into_iter().zip(times) {
             app.metrics.took(stage, time);
         }
+        app.admission.took(written - start);
         Ok(Ok((Scored::of(line, &decision, times, source, desk), recorded)))
     })
 }

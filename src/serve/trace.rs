@@ -7,6 +7,9 @@ use hyper::header::HeaderValue;
 pub(super) const HEADER: &str = "traceparent";
 /// `00-`, 32 hex digits, `-`, 16 hex digits, `-`, 2 hex digits.
 const BYTES: usize = 55;
+/// Hex digits of a trace's id, and of a span's.
+pub(super) const TRACE_DIGITS: usize = 32;
+pub(super) const SPAN_DIGITS: usize = 16;
 
 /// The header for the answer: the same trace, with a span of our own. `None` without a well-formed one.
 pub(super) fn answer(headers: &HeaderMap, span: impl FnOnce() -> u64) -> Option<HeaderValue> {
@@ -22,6 +25,15 @@ pub(super) fn answer(headers: &HeaderMap, span: impl FnOnce() -> u64) -> Option<
         span >>= 4;
     }
     HeaderValue::from_bytes(&text).ok()
+}
+
+/// The ids of trace and span, when the header says that somebody records the trace.
+pub(super) fn recorded(text: &[u8]) -> Option<([u8; TRACE_DIGITS], [u8; SPAN_DIGITS])> {
+    let sampled = |digit: &u8| (*digit as char).to_digit(16).is_some_and(|flags| flags & 1 == 1);
+    if !is_valid(text) || !text.last().is_some_and(sampled) {
+        return None;
+    }
+    Some((*text[3..].first_chunk()?, *text[36..].first_chunk()?))
 }
 
 /// Whether it is a version 00 header whose ids are not all zero.

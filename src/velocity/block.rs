@@ -52,6 +52,11 @@ impl<'a> Block<'a> {
         self.len
     }
 
+    /// Events that there is room for.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// Where the event at `i` begins among the words of all events.
     #[inline]
     fn start(&self, i: usize) -> usize {

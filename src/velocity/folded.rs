@@ -29,6 +29,11 @@ struct Stretch {
     totals: Vec<Totals>,
 }
 
+/// Most bytes that the folded events of an entity take.
+pub(super) fn bytes_max(kind: &EntityLayout) -> usize {
+    size_of::<Folded>() + STRETCHES_MAX * (size_of::<Stretch>() + kind.cells.len() * size_of::<Totals>())
+}
+
 impl Default for Folded {
     fn default() -> Folded {
         Folded { stretches: Vec::new(), full: 1 }

@@ -59,7 +59,7 @@ impl Velocity {
     #[must_use]
     pub(crate) fn set_image(&self, shard: usize, words: &[u64]) -> bool {
         let Some(place) = self.shards.get(shard) else { return false };
-        let Some(shard) = super::shard::Shard::of_image(&self.layout, &mut Words(words)) else {
+        let Some(shard) = super::shard::Shard::of_image(&self.layout, &self.bounds, &mut Words(words)) else {
             return false;
         };
         *place.lock() = shard;

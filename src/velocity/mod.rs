@@ -3,12 +3,13 @@
 //! A [`Plan`] lists the questions, [`Velocity`] answers them. `layout` compiles the plan to what each
 //! kind of entity must keep; `table` finds an entity's `block` of events; `window` reads it, with
 //! `running` totals where there are many events and `folded` ones where there are too many; a `shard`
-//! puts these together behind a lock, `store` is the face of all shards, and `batch` shares them out; `image`
+//! puts these together behind a lock, `budget` says who is forgotten when there are too many, `store` is the face of all shards, and `batch` shares them out; `image`
 //! is how they are saved.
 
 mod aggregate;
 mod batch;
 mod block;
+mod budget;
 mod clock;
 mod folded;
 mod image;
@@ -25,6 +26,7 @@ pub use aggregate::{
     AGGREGATES_MAX, Aggregate, ENTITIES_MAX, ENTITY_FIELDS_MAX, Entity, FILTERS_MAX, Function, Plan,
     PlanFull, Status, WINDOW_MAX,
 };
+pub use budget::MEMORY_MIN;
 pub use store::{Limits, Op, Velocity};
 
 /// Most events of one entity that may be kept one by one.

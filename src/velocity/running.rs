@@ -11,6 +11,9 @@ use super::layout::{Cell, EntityLayout, Measure};
 use super::totals::Totals;
 use super::window::{Moment, own_word};
 
+/// Bytes of one place in a table of distinct values: what is counted, how often, and the table's own byte.
+const VALUE_BYTES: usize = size_of::<(u64, i32)>() + 1;
+
 /// What an entity has beside its block when it has many events.
 #[derive(Debug)]
 pub(super) struct Side {
@@ -38,6 +41,17 @@ struct State {
     keys: HashMap<u64, i32, FixedState>,
 }
 
+/// Bytes of a side that counts no distinct values.
+pub(super) fn bytes(kind: &EntityLayout) -> usize {
+    size_of::<Side>() + kind.windows.len() * size_of::<Cursor>() + kind.cells.len() * size_of::<State>()
+}
+
+/// Bytes that one cell takes to count so many distinct values.
+pub(super) fn values_bytes(values: usize) -> usize {
+    // A table is filled to seven eighths at most, and doubles.
+    (values * 8 / 7).next_power_of_two() * VALUE_BYTES
+}
+
 impl Side {
     pub fn new(kind: &EntityLayout) -> Side {
         let cursor = Cursor { from: i64::MIN, to: i64::MIN, low: 0, high: 0 };
@@ -61,7 +75,7 @@ impl Side {
     }
 
     pub fn bytes(&self) -> usize {
-        let keys: usize = self.states.iter().map(|s| s.keys.capacity() * 17).sum();
+        let keys: usize = self.states.iter().map(|s| s.keys.capacity() * VALUE_BYTES).sum();
         size_of::<Side>()
             + self.cursors.capacity() * size_of::<Cursor>()
             + self.states.capacity() * size_of::<State>()

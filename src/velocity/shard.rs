@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::decision::Degraded;
 
 use super::block::{DROPPED, NO_SIDE};
+use super::budget::Charge;
 use super::clock::Clock;
 use super::folded::Folded;
 use super::image::{Words, put_folded, read_folded};
@@ -14,48 +15,52 @@ use super::running::Side;
 use super::table::{BlockId, Key, Table};
 use super::window::{Known, Moment, SCAN_MAX, read};
 
-/// Entities that are looked at to find one that has not been touched for long.
-const EVICTION_SAMPLES: usize = 8;
-
 /// What a shard has to know of the limits, in microseconds and its own share of entities.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub entities: usize,
     pub events: usize,
+    /// Bytes, as [`Charge`] counts them.
+    pub bytes: usize,
     pub lateness: i64,
     pub known_since: i64,
 }
 
 #[derive(Debug)]
 pub(super) struct Shard {
-    stores: Vec<Store>,
-    clock: Clock,
-    entities: usize,
+    pub(super) stores: Vec<Store>,
+    pub(super) clock: Clock,
+    pub(super) entities: usize,
     /// Payments recorded, modulo 2^32: how long ago an entity was touched.
-    touches: u32,
-    random: u64,
-    /// Evictions so far: places found before one may have changed since.
-    evictions: u64,
+    pub(super) touches: u32,
+    pub(super) random: u64,
+    /// Evictions so far.
+    pub(super) evictions: u64,
+    /// Evictions and compactions: places found before one may have changed since.
+    pub(super) moves: u64,
 }
 
 /// The entities of one kind.
 #[derive(Debug)]
-struct Store {
-    table: Table,
-    sides: Vec<Option<Box<Side>>>,
-    free_sides: Vec<u32>,
+pub(super) struct Store {
+    pub(super) table: Table,
+    pub(super) sides: Vec<Option<Box<Side>>>,
+    pub(super) free_sides: Vec<u32>,
+    pub(super) charge: Charge,
+    /// Bytes that blocks are charged for their sides.
+    pub(super) charged: usize,
     /// The newest event of an evicted entity.
-    evicted: i64,
+    pub(super) evicted: i64,
     /// The newest event that was dropped because of its age.
     dropped: i64,
 }
 
-/// Where an entity was found, as long as nothing is evicted.
+/// Where an entity was found, as long as nothing is evicted or moved.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found {
     place: usize,
     block: BlockId,
-    evictions: u64,
+    moves: u64,
 }
 
 impl Shard {
@@ -64,6 +69,8 @@ impl Shard {
             table: Table::new(kind.life_needs.len(), kind.stride),
             sides: Vec::new(),
             free_sides: Vec::new(),
+            charge: Charge::of(kind),
+            charged: 0,
             evicted: i64::MIN,
             dropped: i64::MIN,
         };
@@ -74,6 +81,7 @@ impl Shard {
             touches: 0,
             random: seed,
             evictions: 0,
+            moves: 0,
         }
     }
 
@@ -89,7 +97,7 @@ impl Shard {
         }
     }
 
-    pub fn of_image(layout: &Layout, words: &mut Words<'_>) -> Option<Shard> {
+    pub fn of_image(layout: &Layout, bounds: &Bounds, words: &mut Words<'_>) -> Option<Shard> {
         let mut shard = Shard::new(layout, 0);
         shard.clock = Clock::of_image(words)?;
         shard.entities = usize::try_from(words.next()?).ok()?;
@@ -99,6 +107,7 @@ impl Shard {
             store.table = Table::of_image(kind.life_needs.len(), kind.stride, words)?;
             (store.evicted, store.dropped) = (words.signed()?, words.signed()?);
             store.set_folded(kind, read_folded(kind, words)?);
+            store.charged = store.charges(bounds);
         }
         let entities = shard.stores.iter().map(|s| s.table.len()).sum::<usize>();
         (words.0.is_empty() && entities == shard.entities).then_some(shard)
@@ -106,6 +115,10 @@ impl Shard {
 
     pub fn entities(&self) -> usize {
         self.entities
+    }
+
+    pub fn evictions(&self) -> u64 {
+        self.evictions
     }
 
     pub fn bytes(&self) -> usize {
@@ -157,7 +170,7 @@ impl Shard {
         bounds: &Bounds,
         activity: &mut [f64],
     ) -> (Degraded, Option<Found>) {
-        let evictions = self.evictions;
+        let moves = self.moves;
         let Some(store) = self.stores.get_mut(k) else { return (Degraded::NONE, None) };
         let known = Known { since: bounds.known_since, evicted: store.evicted, dropped: store.dropped };
         let Some((place, id)) = store.table.find(key) else {
@@ -172,7 +185,7 @@ impl Shard {
         }
         let side = store.sides.get_mut(block.side() as usize).and_then(|s| s.as_deref_mut());
         let degraded = read(kind, Some(block), side, moment, known, activity);
-        (degraded, Some(Found { place, block: id, evictions }))
+        (degraded, Some(Found { place, block: id, moves }))
     }
 
     /// Adds the payment to one entity.
@@ -190,7 +203,7 @@ impl Shard {
             now.min(moment.at).saturating_sub(bounds.lateness).saturating_sub(kind.reach)
         });
         let found = match found {
-            Some(found) if found.evictions == self.evictions => Some((found.place, found.block)),
+            Some(found) if found.moves == self.moves => Some((found.place, found.block)),
             _ => self.stores.get(k).and_then(|s| s.table.find(key)),
         };
         let id = match found {
@@ -212,6 +225,9 @@ impl Shard {
         };
         let Some(store) = self.stores.get_mut(k) else { return };
         store.put(kind, id, moment, touches);
+        if bounds.bytes < usize::MAX && found.is_none_or(|(_, before)| before != id) {
+            self.keep_within(bounds);
+        }
     }
 
     /// Gives the payment's event in this entity another status; false when it isn't there.
@@ -244,52 +260,6 @@ impl Shard {
             }
         }
         true
-    }
-
-    /// Forgets the entity that, of a sample, was touched longest ago.
-    fn evict(&mut self, bounds: &Bounds) {
-        let mut oldest: Option<(u32, usize, usize, BlockId)> = None;
-        for _ in 0..EVICTION_SAMPLES {
-            let random = self.next_random();
-            // Kinds are drawn by their share of the entities, then a place of the kind.
-            let mut nth = (random >> 32) as usize % self.entities.max(1);
-            let k = self.stores.iter().position(|s| {
-                let here = nth < s.table.len();
-                nth = nth.wrapping_sub(s.table.len());
-                here
-            });
-            let Some((k, store)) = k.and_then(|k| Some((k, self.stores.get(k)?))) else { continue };
-            let Some((place, id)) = store.table.sample(random & 0xffff_ffff) else { continue };
-            let age = self.touches.wrapping_sub(store.table.block(id).touched());
-            if oldest.is_none_or(|(most, ..)| age > most) {
-                oldest = Some((age, k, place, id));
-            }
-        }
-        let believed = self.clock.horizon(bounds.lateness);
-        let Some((_, k, place, id)) = oldest else { return };
-        let Some(store) = self.stores.get_mut(k) else { return };
-        let block = store.table.block(id);
-        let newest = (0..block.len()).rev().map(|i| block.time(i)).find(|at| *at <= believed);
-        store.evicted = store.evicted.max(newest.unwrap_or(i64::MIN));
-        let side = block.side();
-        if let Some(slot) = store.sides.get_mut(side as usize) {
-            if let Some(side) = slot {
-                store.evicted = store.evicted.max(side.folded_newest().min(believed));
-            }
-            *slot = None;
-            store.free_sides.push(side);
-        }
-        store.table.remove(place);
-        self.entities -= 1;
-        self.evictions += 1;
-    }
-
-    /// SplitMix64: the same evictions for the same order of payments.
-    fn next_random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.random ^ self.random >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
     }
 }
 
@@ -378,7 +348,10 @@ impl Store {
             return Some(id);
         }
         if len == block.capacity() {
-            return Some(self.table.grow(place, id));
+            let small = self.charge.bytes(block.capacity(), events_max);
+            let id = self.table.grow(place, id);
+            self.charged += self.charge.bytes(self.table.block(id).capacity(), events_max) - small;
+            return Some(id);
         }
         Some(id)
     }

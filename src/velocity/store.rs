@@ -15,6 +15,7 @@ use crate::time::{Span, Timestamp};
 
 use super::aggregate::{ENTITIES_MAX, Plan, Status};
 use super::block::{NO_KEY, NO_NUMBER};
+use super::budget::MEMORY_MIN;
 use super::layout::{Layout, Source, filter_flags, fixed_point};
 use super::prefetch::prefetch_to_write;
 use super::shard::{Bounds, Found, Shard};
@@ -24,6 +25,8 @@ use super::{EVENTS_MAX, SHARDS_MAX};
 
 /// Fewer entities than this don't deserve a shard of their own.
 const SHARD_ENTITIES_MIN: usize = 1024;
+/// Likewise fewer bytes.
+const SHARD_BYTES_MIN: usize = 256 << 10;
 
 /// How much of the past is kept.
 ///
@@ -33,14 +36,18 @@ const SHARD_ENTITIES_MIN: usize = 1024;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Entities of all kinds together. Past it the one that was touched longest ago (nearly: the
-    /// oldest of a sample) is forgotten, and windows that may have held its events are absent, not
+    /// Entities of all kinds together. Past it, of a sample of entities the one with the fewest events for the
+    /// time since it was touched is forgotten, and windows that may have held its events are absent, not
     /// zero. Each shard holds an equal share, so the last percent may go unused.
     pub entities: usize,
     /// Events kept one by one for each entity, at most [`EVENTS_MAX`]. Older ones are folded
     /// into totals of stretches of time; a window that reaches those is off by at most one stretch
     /// at its edge, [`Degraded::SATURATED`] is set, and distinct values are a lower bound.
     pub events: usize,
+    /// Bytes that entities and their events may take, at least [`MEMORY_MIN`]; `None` for as many as the limits
+    /// above make of it. Near it entities are forgotten like past `entities`. Running totals of busy entities are counted at
+    /// their worst, whether or not there are any.
+    pub memory: Option<usize>,
     /// How much older than the newest a payment may be and still find its windows whole.
     pub lateness: Span,
     /// When watching began: windows that reach before it are absent. `None` when history is whole.
@@ -48,9 +55,10 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Ten million entities, 4096 events each, a day of lateness, history whole.
+    /// Ten million entities, 4096 events each, no budget of bytes, a day of lateness, history whole.
     fn default() -> Limits {
-        Limits { entities: 10_000_000, events: 4096, lateness: Span::from_secs(86_400), known_since: None }
+        let lateness = Span::from_secs(86_400);
+        Limits { entities: 10_000_000, events: 4096, memory: None, lateness, known_since: None }
     }
 }
 
@@ -205,11 +213,14 @@ impl Velocity {
     /// An empty past, for these questions. Sums of money are in the base currency of `rates`.
     pub fn new(plan: &Plan, schema: &Schema, rates: Arc<Rates>, limits: Limits) -> Velocity {
         let layout = Layout::new(plan, schema, &rates);
-        let shards = (limits.entities / SHARD_ENTITIES_MIN).clamp(1, SHARDS_MAX);
+        let memory = limits.memory.map(|bytes| bytes.max(MEMORY_MIN));
+        let deserved = memory.map_or(SHARDS_MAX, |bytes| bytes / SHARD_BYTES_MIN);
+        let shards = (limits.entities / SHARD_ENTITIES_MIN).min(deserved).clamp(1, SHARDS_MAX);
         let shards = 1usize << shards.ilog2();
         let bounds = Bounds {
             entities: (limits.entities / shards).max(1),
             events: limits.events.clamp(1, EVENTS_MAX),
+            bytes: memory.map_or(usize::MAX, |bytes| bytes / shards),
             lateness: limits.lateness.micros().max(0),
             known_since: limits.known_since.map_or(i64::MIN, Timestamp::micros),
         };
@@ -315,6 +326,11 @@ impl Velocity {
     /// Entities that are remembered now, of all kinds.
     pub fn entities(&self) -> usize {
         self.shards.iter().map(|s| s.lock().entities()).sum()
+    }
+
+    /// Entities that were forgotten to make room for others.
+    pub fn evictions(&self) -> u64 {
+        self.shards.iter().map(|s| s.lock().evictions()).sum()
     }
 
     /// Memory of what is remembered, in bytes.

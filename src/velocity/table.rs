@@ -67,6 +67,8 @@ pub(super) struct Table {
     base: u16,
     /// The first free block of each size; the next one is in its first word.
     free: [u32; CLASSES],
+    /// Lines of all free blocks.
+    idle: usize,
 }
 
 /// What an index entry knows of a key.
@@ -89,7 +91,8 @@ impl Table {
     pub fn new(lives: usize, stride: usize) -> Table {
         let base = (HEADER + lives + stride).div_ceil(LINE) as u16;
         let (lives, stride) = (lives as u16, stride as u16);
-        Table { index: Vec::new(), lines: Vec::new(), used: 0, lives, stride, base, free: [NONE; CLASSES] }
+        let (index, lines) = (Vec::new(), Vec::new());
+        Table { index, lines, used: 0, lives, stride, base, free: [NONE; CLASSES], idle: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -98,6 +101,16 @@ impl Table {
 
     pub fn bytes(&self) -> usize {
         8 * self.index.capacity() + size_of::<Line>() * self.lines.capacity()
+    }
+
+    /// Bytes of what has been taken; unlike [`Table::bytes`] the same after an image.
+    pub fn taken(&self) -> usize {
+        8 * self.index.len() + size_of::<Line>() * self.lines.len()
+    }
+
+    /// Bytes of free blocks.
+    pub fn idle(&self) -> usize {
+        size_of::<Line>() * self.idle
     }
 
     pub fn image(&self, out: &mut Vec<u64>) {
@@ -118,7 +131,26 @@ impl Table {
         for free in &mut table.free {
             *free = u32::try_from(words.next()?).ok()?;
         }
-        table.makes_sense().then_some(table)
+        if !table.makes_sense() {
+            return None;
+        }
+        table.idle = table.free_lines();
+        Some(table)
+    }
+
+    /// Free blocks; of lists that make no sense no more than there are lines.
+    fn free_blocks(&self) -> impl Iterator<Item = BlockId> + '_ {
+        let lines = &self.lines;
+        (0u8..).zip(self.free).flat_map(move |(class, first)| {
+            let next = move |line: &u32| Some(lines.get(*line as usize)?.0[0] as u32);
+            let list = std::iter::successors(Some(first), next).take_while(|line| *line != NONE);
+            list.take(lines.len() + 1).map(move |line| BlockId { line, class })
+        })
+    }
+
+    /// Lines of all free blocks, counted.
+    fn free_lines(&self) -> usize {
+        self.free_blocks().map(|id| self.range(id).len()).sum()
     }
 
     fn makes_sense(&self) -> bool {
@@ -126,22 +158,21 @@ impl Table {
         let used = self.index.iter().filter(|entry| **entry != 0).count();
         let size = self.index.len();
         let sized = size == 0 || size.is_power_of_two();
-        let free = self.free.iter().enumerate().all(|(class, first)| {
-            let (mut line, mut steps) = (*first, 0);
-            while line != NONE && steps <= self.lines.len() {
-                if !within(BlockId { line, class: class as u8 }) {
-                    return false;
-                }
-                line = self.lines[line as usize].0[0] as u32;
-                steps += 1;
-            }
-            steps <= self.lines.len()
-        });
         let full = used > 0 && used * 4 > size * 3;
         // A block's first line is kept as one more, so that nothing is 0.
         let named = self.index.iter().all(|entry| *entry == 0 || *entry as u32 != 0);
         let whole = || self.blocks().all(|id| within(id) && self.block(id).makes_sense());
-        sized && !full && used == self.used && free && named && whole()
+        sized && !full && used == self.used && named && whole() && self.owned_once()
+    }
+
+    /// Whether each line is in one block, free or not.
+    fn owned_once(&self) -> bool {
+        let mut owned = vec![false; self.lines.len()];
+        let all = self.free_blocks().chain(self.blocks()).all(|id| {
+            let lines = owned.get_mut(self.range(id));
+            lines.is_some_and(|lines| lines.iter_mut().all(|owned| !std::mem::replace(owned, true)))
+        });
+        all && owned.iter().all(|owned| *owned)
     }
 
     fn range(&self, id: BlockId) -> std::ops::Range<usize> {
@@ -298,10 +329,8 @@ impl Table {
     }
 
     fn allocate(&mut self, class: u8) -> BlockId {
-        let first = self.free[usize::from(class)];
-        if first != NONE {
-            self.free[usize::from(class)] = self.lines[first as usize].0[0] as u32;
-            return BlockId { line: first, class };
+        if let Some(id) = self.reuse(class) {
+            return id;
         }
         let (start, more) = (self.lines.len(), usize::from(self.base) << class);
         if self.lines.capacity() < start + more {
@@ -312,7 +341,33 @@ impl Table {
         BlockId { line: start as u32, class }
     }
 
+    /// The free block of this size, or the first part of a larger one, whose other parts stay free.
+    fn reuse(&mut self, class: u8) -> Option<BlockId> {
+        let from = (class..CLASSES as u8).find(|class| self.free[usize::from(*class)] != NONE)?;
+        let line = self.free[usize::from(from)];
+        self.free[usize::from(from)] = self.lines[line as usize].0[0] as u32;
+        self.idle -= self.range(BlockId { line, class: from }).len();
+        for class in class..from {
+            let half = self.range(BlockId { line, class }).end as u32;
+            self.release(BlockId { line: half, class });
+        }
+        Some(BlockId { line, class })
+    }
+
+    /// Moves all blocks to the front of new lines, so that none is free.
+    pub fn compact(&mut self) {
+        let mut lines = Vec::with_capacity(self.lines.len() - self.idle);
+        for place in 0..self.index.len() {
+            let Some(id) = self.at(place) else { continue };
+            let line = lines.len() as u32;
+            lines.extend_from_slice(&self.lines[self.range(id)]);
+            self.index[place] = BlockId { line, ..id }.entry(tag(self.index[place]));
+        }
+        (self.lines, self.free, self.idle) = (lines, [NONE; CLASSES], 0);
+    }
+
     fn release(&mut self, id: BlockId) {
+        self.idle += self.range(id).len();
         let free = &mut self.free[usize::from(id.class)];
         self.lines[id.line as usize].0[0] = u64::from(*free);
         *free = id.line;
@@ -327,6 +382,63 @@ impl Table {
                 at = (at + 1) & (size - 1);
             }
             self.index[at] = entry;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: u64) -> Key {
+        Key::new(n, n.wrapping_mul(0x9e37_79b9_7f4a_7c15), 1)
+    }
+
+    /// Entities with one, two, four and eight blocks' worth of events each.
+    fn filled(entities: u64) -> Table {
+        let mut table = Table::new(0, 4);
+        for n in 0..entities {
+            table.insert(key(n), 0);
+            for _ in 0..n % 4 {
+                let (place, id) = table.find(key(n)).unwrap();
+                table.grow(place, id);
+            }
+        }
+        table
+    }
+
+    #[test]
+    fn what_is_free_is_counted_and_used_again() {
+        let mut table = filled(400);
+        assert_eq!(table.free_lines(), table.idle);
+        let (taken, idle) = (table.taken(), table.idle());
+        assert!(idle > 0);
+        // Nothing is taken while a block is free, be it larger.
+        let mut n = 400;
+        while table.idle() > 0 {
+            table.insert(key(n), 0);
+            assert_eq!(table.free_lines(), table.idle);
+            n += 1;
+        }
+        assert_eq!(table.taken() - 8 * table.index.len(), taken - 8 * 1024);
+        assert_eq!(idle / size_of::<Line>(), (n as usize - 400) * usize::from(table.base));
+        assert!((0..n).all(|n| table.find(key(n)).is_some()) && table.makes_sense());
+    }
+
+    #[test]
+    fn compacting_keeps_what_is_there_and_nothing_else() {
+        let mut table = filled(400);
+        for n in (0..400).step_by(3) {
+            let (place, _) = table.find(key(n)).unwrap();
+            table.remove(place);
+        }
+        let (taken, idle) = (table.taken(), table.idle());
+        table.compact();
+        assert_eq!((table.taken(), table.idle(), table.len()), (taken - idle, 0, 266));
+        assert!(table.makes_sense());
+        for n in 0..400 {
+            let found = table.find(key(n)).map(|(_, id)| u64::from(id.class));
+            assert_eq!(found, (n % 3 != 0).then_some(n % 4), "{n}");
         }
     }
 }

@@ -118,6 +118,9 @@ pub(crate) struct Phase {
     pub(crate) answers: Answers,
     /// Of good answers; in an open loop from the time they were to be asked for.
     pub(crate) latency: Latency,
+    /// Likewise of sheds, when there were some.
+    #[serde(default)]
+    pub(crate) shed: Option<Latency>,
     /// How long after its time each request was sent; only in an open loop.
     pub(crate) lateness: Option<Latency>,
     /// Share of requests for which a thread or a connection stood ready before their time; only in an open loop.
@@ -202,6 +205,7 @@ impl Stage<'_> {
             rate: if seconds > 0.0 { answers.good() as f64 / seconds } else { 0.0 },
             answers,
             latency: recorder.latency(),
+            shed: recorder.shed(),
             lateness: open.then(|| recorder.lateness()),
             readiness: open.then(|| recorder.readiness()),
             generator_busy: busy,

@@ -24,6 +24,9 @@ pub(crate) enum Form {
     Payment,
     /// In the words of another service.
     Template(Arc<Template>),
+    /// As the body of the request that Envoy asks about, over gRPC.
+    #[cfg(feature = "grpc")]
+    Grpc,
 }
 
 /// Writes bodies, in memory that stays.
@@ -46,16 +49,21 @@ impl Writer {
     /// The body that asks about a payment.
     pub(crate) fn payment(&mut self, payment: &Payment) -> Bytes {
         match &self.form {
-            Form::Payment => {
-                self.table.write(&self.schema, payment, &mut self.sheet);
-                self.sheet.take_text(|text| Bytes::copy_from_slice(text.trim_ascii_end()))
-            }
+            Form::Payment => self.object(payment, Bytes::copy_from_slice),
+            #[cfg(feature = "grpc")]
+            Form::Grpc => self.object(payment, super::grpc::question),
             Form::Template(template) => {
                 let mut body = Vec::new();
                 template.write(&self.schema, payment, &mut body);
                 body.into()
             }
         }
+    }
+
+    /// One JSON object of the payment's fields, made into a body.
+    fn object(&mut self, payment: &Payment, body: impl FnOnce(&[u8]) -> Bytes) -> Bytes {
+        self.table.write(&self.schema, payment, &mut self.sheet);
+        self.sheet.take_text(|text| body(text.trim_ascii_end()))
     }
 }
 

@@ -13,6 +13,8 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::body::Form;
 use super::link::Link;
+#[cfg(feature = "grpc")]
+use crate::bench::measure::Answer;
 use crate::error::{Error, ErrorKind};
 use crate::token::redact;
 
@@ -24,7 +26,7 @@ const SHOWN_BYTES_MAX: usize = 200;
 
 /// What the command line says of a server.
 pub(crate) struct Wanted {
-    /// `http://...`, `https://...` or `unix:PATH`.
+    /// `http://...`, `https://...`, `grpc://...`, `grpcs://...` or `unix:PATH`.
     pub(crate) url: String,
     /// The path asked on a Unix socket, or where the URL has none.
     pub(crate) path: Option<String>,
@@ -72,12 +74,14 @@ impl Http {
     /// # Errors
     /// When it is no URL, a header is none, or there is no authority to trust.
     pub(crate) fn new(wanted: Wanted) -> Result<Http, Error> {
-        let template = matches!(wanted.form, Form::Template(_));
-        let (place, scheme, authority, path) = match wanted.url.strip_prefix("unix:") {
+        let (form, url) = spoken(wanted.form, &wanted.url)?;
+        let words = form.words();
+        let http2 = wanted.http2 || form.is_grpc();
+        let (place, scheme, authority, path) = match url.strip_prefix("unix:") {
             Some(path) => (Place::Unix(PathBuf::from(path)), "http", "localhost".to_owned(), None),
-            None => tcp(&wanted.url)?,
+            None => tcp(&url)?,
         };
-        let path = wanted.path.or(path).unwrap_or_else(|| SCORE.to_owned());
+        let path = wanted.path.or(path).unwrap_or_else(|| form.path().to_owned());
         if !path.starts_with('/') {
             return Err(wrong(format!("`{path}` is no path; write it as --path {SCORE}")));
         }
@@ -85,25 +89,26 @@ impl Http {
             ("https", Place::Tcp(host, _)) => {
                 let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
                 let name = name.map_err(|_| wrong(format!("`{host}` is no name a certificate can bear")))?;
-                Some((Arc::new(trusting(wanted.ca.as_deref(), wanted.http2)?), name))
+                Some((Arc::new(trusting(wanted.ca.as_deref(), http2)?), name))
             }
             _ => None,
         };
         let headers = headers(&wanted.headers, wanted.key.as_deref())?;
-        let parts = |path: &str| parts(scheme, &authority, path, wanted.http2, &headers);
-        let protocol = if wanted.http2 { "HTTP/2" } else { "HTTP/1.1" };
-        let words = if template { ", bodies by a template" } else { "" };
+        let parts = |path: &str, headers: &HeaderMap| parts(scheme, &authority, path, http2, headers);
+        let mut asking = headers.clone();
+        form.mark(&mut asking);
+        let protocol = if http2 { "HTTP/2" } else { "HTTP/1.1" };
         let url = match &place {
             Place::Unix(socket) => format!("unix:{}{path}", socket.display()),
             Place::Tcp(..) => format!("{scheme}://{authority}{path}"),
         };
-        let streams = if wanted.http2 { wanted.streams } else { 1 };
+        let streams = if http2 { wanted.streams } else { 1 };
         Ok(Http {
             tls,
-            http2: wanted.http2,
-            score: parts(&path)?,
-            settle: parts(SETTLEMENTS)?,
-            form: wanted.form,
+            http2,
+            score: parts(&path, &asking)?,
+            settle: parts(SETTLEMENTS, &headers)?,
+            form,
             connections: wanted.connections,
             streams,
             timeout: wanted.timeout,
@@ -147,6 +152,11 @@ impl Http {
             let remedy = "is it running (`tollgate serve`), and is this where it listens?";
             Error::new(format!("{}: {e}; {remedy}", self.name))
         })?;
+        #[cfg(feature = "grpc")]
+        if let Some((Answer::Refused | Answer::Broken, said)) = reply.over_grpc() {
+            let said: String = said.chars().take(SHOWN_BYTES_MAX).collect();
+            return Err(Error::new(format!("{} refuses; it said: {}", self.name, redact(&said))));
+        }
         if reply.status.is_success() {
             return Ok(reply.text("pipeline").map(str::to_owned));
         }
@@ -164,10 +174,77 @@ impl Http {
     }
 }
 
+/// How bodies are written for this URL, and the URL as one of HTTP.
+fn spoken(form: Form, url: &str) -> Result<(Form, String), Error> {
+    let Some((scheme, rest)) = ["grpc", "grpcs"]
+        .into_iter()
+        .find_map(|scheme| Some((scheme, url.strip_prefix(scheme)?.strip_prefix("://")?)))
+    else {
+        return Ok((form, url.to_owned()));
+    };
+    if matches!(form, Form::Template(_)) {
+        return Err(wrong("over gRPC payments are sent as the sidecar takes them; leave --template out"));
+    }
+    over_grpc(scheme, rest)
+}
+
+#[cfg(feature = "grpc")]
+fn over_grpc(scheme: &str, rest: &str) -> Result<(Form, String), Error> {
+    let scheme = if scheme == "grpcs" { "https" } else { "http" };
+    Ok((Form::Grpc, format!("{scheme}://{rest}")))
+}
+
+#[cfg(not(feature = "grpc"))]
+fn over_grpc(_: &str, _: &str) -> Result<(Form, String), Error> {
+    Err(wrong("this program speaks no gRPC; build one that does with `--features grpc`"))
+}
+
+impl Form {
+    fn is_grpc(&self) -> bool {
+        match self {
+            Form::Payment | Form::Template(_) => false,
+            #[cfg(feature = "grpc")]
+            Form::Grpc => true,
+        }
+    }
+
+    /// What a run's name says of it.
+    fn words(&self) -> &'static str {
+        match self {
+            Form::Payment => "",
+            Form::Template(_) => ", bodies by a template",
+            #[cfg(feature = "grpc")]
+            Form::Grpc => ", by gRPC",
+        }
+    }
+
+    /// Where the sidecar takes it.
+    fn path(&self) -> &'static str {
+        match self {
+            Form::Payment | Form::Template(_) => SCORE,
+            #[cfg(feature = "grpc")]
+            Form::Grpc => super::grpc::CHECK,
+        }
+    }
+
+    /// Says in the headers what it is.
+    fn mark(&self, headers: &mut HeaderMap) {
+        match self {
+            Form::Payment | Form::Template(_) => {}
+            #[cfg(feature = "grpc")]
+            Form::Grpc => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(super::grpc::KIND));
+                headers.insert(hyper::header::TE, HeaderValue::from_static("trailers"));
+            }
+        }
+    }
+}
+
 type Parsed = (Place, &'static str, String, Option<String>);
 
 fn tcp(url: &str) -> Result<Parsed, Error> {
-    let targets = "the targets are `engine`, `nothing`, http://HOST:PORT, https://HOST and unix:PATH";
+    let targets =
+        "the targets are `engine`, `nothing`, http://HOST:PORT, https://HOST, grpc://HOST:PORT and unix:PATH";
     let no_url = || wrong(format!("`{}` is no target; {targets}", redact(url)));
     let uri: Uri = url.parse().map_err(|_| no_url())?;
     let scheme = match uri.scheme_str() {

@@ -7,6 +7,8 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
+#[cfg(feature = "grpc")]
+use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -21,7 +23,9 @@ use crate::bench::measure::Answer;
 use crate::decision::Outcome;
 
 /// Says what a decision had to do without.
-const DEGRADED: &str = "x-risk-degraded";
+pub(super) const DEGRADED: &str = "x-risk-degraded";
+/// What it had to do without when it was no score.
+pub(super) const BY_POLICY: [&str; 3] = ["overload", "deadline", "unrecorded"];
 
 /// A way to ask.
 pub(crate) struct Link {
@@ -38,6 +42,9 @@ pub(crate) struct Reply {
     pub(super) status: StatusCode,
     headers: HeaderMap,
     pub(super) body: Bytes,
+    /// Headers that came after the body.
+    #[cfg(feature = "grpc")]
+    end: Option<HeaderMap>,
 }
 
 fn said(e: impl std::fmt::Display) -> String {
@@ -124,8 +131,19 @@ impl Reply {
     async fn read(response: Response<Incoming>) -> Result<Reply, String> {
         let (head, mut incoming) = response.into_parts();
         let (mut first, mut more) = (Bytes::new(), BytesMut::new());
+        #[cfg(feature = "grpc")]
+        let mut end = None;
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx)).await {
-            let Ok(data) = frame.map_err(said)?.into_data() else { continue };
+            let data = match frame.map_err(said)?.into_data() {
+                Ok(data) => data,
+                #[cfg(feature = "grpc")]
+                Err(frame) => {
+                    end = frame.into_trailers().ok();
+                    continue;
+                }
+                #[cfg(not(feature = "grpc"))]
+                Err(_) => continue,
+            };
             if first.is_empty() {
                 first = data;
             } else {
@@ -136,7 +154,13 @@ impl Reply {
             }
         }
         let body = if more.is_empty() { first } else { more.freeze() };
-        Ok(Reply { status: head.status, headers: head.headers, body })
+        Ok(Reply {
+            status: head.status,
+            headers: head.headers,
+            body,
+            #[cfg(feature = "grpc")]
+            end,
+        })
     }
 
     /// The text of this name in the answer's object: the first one that looks so.
@@ -146,8 +170,20 @@ impl Reply {
         std::str::from_utf8(&rest[..memchr::memchr(b'"', rest)?]).ok()
     }
 
+    /// What sort of answer it is, and what it says when it came over gRPC and is no decision.
+    #[cfg(feature = "grpc")]
+    pub(super) fn over_grpc(&self) -> Option<(Answer, String)> {
+        let kind = self.headers.get(CONTENT_TYPE)?;
+        let grpc = self.status.is_success() && kind.as_bytes().starts_with(super::grpc::KIND.as_bytes());
+        grpc.then(|| super::grpc::answer(&self.headers, self.end.as_ref(), &self.body))
+    }
+
     /// What sort of answer it is.
     pub(crate) fn answer(&self) -> Answer {
+        #[cfg(feature = "grpc")]
+        if let Some((answer, _)) = self.over_grpc() {
+            return answer;
+        }
         if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             return Answer::Shed;
         }
@@ -155,8 +191,7 @@ impl Reply {
             return Answer::Refused;
         }
         let degraded = self.headers.get(DEGRADED).and_then(|value| value.to_str().ok());
-        let by_policy = ["overload", "deadline", "unrecorded"];
-        if degraded.is_some_and(|names| by_policy.iter().any(|name| names.contains(name))) {
+        if degraded.is_some_and(|names| BY_POLICY.iter().any(|name| names.contains(name))) {
             return Answer::Shed;
         }
         let outcome =

@@ -1,7 +1,10 @@
 //! Who is asked? The engine in this process, nobody at all, or a server. Another protocol is another file beside
-//! `http.rs`, with a variant of [`Target`] and a loop beside `load/remote.rs`, or a form of body where it is HTTP after all.
+//! `http.rs`, with a variant of [`Target`] and a loop beside `load/remote.rs`, or, like gRPC, a form of body where it is
+//! HTTP after all.
 
 pub(crate) mod body;
+#[cfg(feature = "grpc")]
+mod grpc;
 pub(crate) mod http;
 pub(crate) mod link;
 pub(crate) mod template;
