@@ -45,7 +45,12 @@ fn ensemble(random: &mut SmallRng, count: usize, leaves: usize, even: bool, comb
 }
 
 fn compile(trees: &Trees) -> Box<dyn Model> {
-    let input = |i| Input { name: format!("i{i}"), expression: "amount".into(), reason: String::new() };
+    let input = |i| Input {
+        name: format!("i{i}"),
+        expression: "amount".into(),
+        reason: String::new(),
+        zero_is_absent: false,
+    };
     let artifact = Artifact {
         format: 1,
         name: "bench".into(),

@@ -151,7 +151,12 @@ fn folder() -> tempfile::TempDir {
         name: "bench".into(),
         inputs: inputs
             .iter()
-            .map(|(e, _)| Input { name: e.clone(), expression: e.clone(), reason: String::new() })
+            .map(|(e, _)| Input {
+                name: e.clone(),
+                expression: e.clone(),
+                reason: String::new(),
+                zero_is_absent: false,
+            })
             .collect(),
         form: Form::Trees(Trees { width: Width::F64, combine: Combine::LogOdds { base: 0.0 }, trees }),
         calibration: Some(Calibration::Platt { slope: 1.0, intercept: 0.0 }),

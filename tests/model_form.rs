@@ -16,6 +16,9 @@ fn grow(random: &mut SmallRng, inputs: usize, leaves: usize, sets: bool) -> Tree
         let open: Vec<usize> = (0..nodes.len()).filter(|n| matches!(nodes[*n], Node::Leaf { .. })).collect();
         let at = open[random.random_range(0..open.len())];
         let branch = match random.random_range(0..5) {
+            0 if sets && random.random_bool(0.5) => {
+                Branch::Among((0..4).filter(|_| random.random_bool(0.5)).collect())
+            }
             0 if sets => Branch::In((0..4).filter(|_| random.random_bool(0.5)).collect()),
             1 => Branch::Below(f64::from(random.random_range(-2..3))),
             _ => Branch::AtMost(random.random_range(-2.0..2.0)),
@@ -61,6 +64,7 @@ fn goes_left(branch: &Branch, missing_left: bool, x: f32) -> bool {
         Branch::AtMost(t) => f64::from(x) <= *t,
         Branch::Below(t) => f64::from(x) < *t,
         Branch::In(set) => set.iter().any(|s| f64::from(*s) == f64::from(x.trunc())),
+        Branch::Among(set) => x >= 0.0 && set.iter().any(|s| f64::from(*s) == f64::from(x.trunc())),
     }
 }
 
@@ -98,7 +102,12 @@ fn coalitions(tree: &Tree, row: &[f32]) -> Vec<f64> {
 }
 
 fn artifact(trees: Trees, inputs: usize) -> Artifact {
-    let input = |i| Input { name: format!("i{i}"), expression: "amount".into(), reason: String::new() };
+    let input = |i| Input {
+        name: format!("i{i}"),
+        expression: "amount".into(),
+        reason: String::new(),
+        zero_is_absent: false,
+    };
     Artifact {
         format: 1,
         name: "test".into(),

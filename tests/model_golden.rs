@@ -4,8 +4,9 @@
 
 use std::path::Path;
 
+use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use tollgate::learn::import::{Inputs, Source};
-use tollgate::{Artifact, Model};
+use tollgate::{Artifact, Branch, Form, Model, Node};
 
 const DIR: &str = "../shared/data/perf/models";
 
@@ -53,6 +54,89 @@ fn contributions_are_those_of_the_source() {
             rows.iter().zip(&golden).map(|(row, told)| distance(&*model, row, told)).fold(0.0, f64::max);
         eprintln!("{file}: at most {far:e} apart");
         assert!(far < 1e-6, "{file}: {far:e}");
+    }
+}
+
+/// A model and the rows of `features` numbers that its tool answered, with what it said of each.
+fn golden(
+    model: &str,
+    answers: &str,
+    features: usize,
+) -> (Artifact, Box<dyn Model>, Vec<(Vec<f32>, Vec<f64>)>) {
+    let (artifact, model) = import(&format!("tests/golden/{model}"));
+    let rows = table(&format!("tests/golden/{answers}.csv")).into_iter().map(|told| {
+        let (row, said) = told.split_at(features);
+        (row.iter().map(|x| *x as f32).collect(), said.to_vec())
+    });
+    (artifact, model, rows.collect())
+}
+
+#[test]
+fn categories_go_where_xgboost_sends_them() {
+    for file in ["xgb_categories.json", "xgb_categories.ubj"] {
+        let (artifact, model, rows) = golden(file, "xgb_categories", 3);
+        let Form::Trees(trees) = &artifact.form else { panic!("trees") };
+        let sizes = trees.trees.iter().flat_map(|tree| &tree.nodes).filter_map(|node| match node {
+            Node::Split { branch: Branch::Among(set), .. } => Some(set.len()),
+            _ => None,
+        });
+        let (one_hot, partitions): (Vec<usize>, Vec<usize>) = sizes.partition(|size| *size == 1);
+        assert!(!one_hot.is_empty() && !partitions.is_empty(), "{one_hot:?}, {partitions:?}");
+        assert!(rows.len() > 100, "{}", rows.len());
+        let mut margins = vec![0.0; rows.len()];
+        model.margins(&rows.iter().flat_map(|(row, _)| row.clone()).collect::<Vec<f32>>(), &mut margins);
+        for ((row, said), margin) in rows.iter().zip(margins) {
+            assert_eq!(model.margin(row), said[0], "{file}, {row:?}");
+            assert_eq!(margin, said[0], "{file}, {row:?}, among others");
+            let far = distance(&*model, row, &said[1..]);
+            assert!(far < 1e-6, "{file}, {row:?}: {far:e}");
+        }
+    }
+}
+
+#[test]
+fn categories_of_a_data_frame_are_asked_by_their_values() {
+    let (_, model, rows) = golden("xgb_frame.json", "xgb_frame", 2);
+    assert!(rows.len() > 20, "{}", rows.len());
+    for (row, said) in &rows {
+        assert_eq!(model.margin(row), said[0], "{row:?}");
+    }
+}
+
+#[test]
+fn zeros_go_where_lightgbm_sends_absent_values() {
+    let (artifact, model, rows) = golden("lgb_zeros.txt", "lgb_zeros", 3);
+    assert!(artifact.inputs.iter().map(|input| input.zero_is_absent).eq([true, true, false]));
+    assert!(rows.len() > 60, "{}", rows.len());
+    for (row, said) in &rows {
+        assert_eq!(model.margin(row), said[0], "{row:?}");
+        let far = distance(&*model, row, &said[1..]);
+        assert!(far < 1e-9, "{row:?}: {far:e}");
+    }
+}
+
+/// One byte of another tool's file changed: refused, or a model whose answers are numbers.
+#[test]
+fn mutants_are_refused_or_finite() {
+    let mut random = SmallRng::seed_from_u64(11);
+    for file in ["xgb_categories.json", "xgb_categories.ubj", "xgb_frame.json", "lgb_zeros.txt"] {
+        let good = std::fs::read(format!("tests/golden/{file}")).unwrap();
+        let mut loaded = 0;
+        for _ in 0..1_000 {
+            let mut mutant = good.clone();
+            let at = random.random_range(0..mutant.len());
+            mutant[at] = random.random();
+            let Ok(source) = Source::read(&mutant) else { continue };
+            let inputs = ["x", "z", "kind", "way", "mcc"].map(|f| format!("{f} = \"amount\"\n")).concat();
+            let inputs = Inputs::parse(&format!("[inputs]\n{inputs}")).unwrap();
+            let Ok(artifact) = source.artifact("m", file, &inputs) else { continue };
+            let model = artifact.compile().unwrap();
+            for value in [f32::NAN, -1.0, 0.0, 3.0, f32::MAX] {
+                assert!(model.margin(&vec![value; model.width()]).is_finite(), "{file}: byte {at}");
+            }
+            loaded += 1;
+        }
+        assert!((1..1_000).contains(&loaded), "{file}: {loaded}");
     }
 }
 

@@ -6,10 +6,10 @@ use std::fs;
 use std::process::Output;
 
 use assert_cmd::Command;
-use tollgate::learn::import::{IMPORT_BYTES_MAX, IMPORT_TREES_MAX, Inputs, Source};
+use tollgate::learn::import::{CATEGORIES_MAX, IMPORT_BYTES_MAX, IMPORT_TREES_MAX, Inputs, Source};
 use tollgate::{Artifact, Model};
 
-use foreign::{LIGHTGBM, ONNX_CAST, PLAIN, XGBOOST, onnx, onnx_with, ubjson};
+use foreign::{LIGHTGBM, ONNX_CAST, PLAIN, XGBOOST, XGBOOST_CATEGORIES, onnx, onnx_with, ubjson};
 
 const ABSENT: f32 = f32::NAN;
 
@@ -86,7 +86,14 @@ fn lightgbm_text() {
         (of("cat_boundaries=0 1", "cat_boundaries=0 9"), "cat_boundaries"),
         (of("threshold=2.5 0", "threshold=nan 0"), "split 0: its threshold is no number"),
         (of("decision_type=10 1", "decision_type=14 1"), "unknown missing type"),
-        (of("decision_type=10 1", "decision_type=4 1"), "zero_as_missing=false"),
+        (
+            of("decision_type=10 1", "decision_type=4 1").replacen(
+                "split_feature=0 1",
+                "split_feature=0 0",
+                1,
+            ),
+            "a zero of `a` is absent at some splits only",
+        ),
         (of("is_linear=0", "is_linear=1"), "linear_tree=false"),
         (of("leaf_value=0.5", "leaf_value=inf"), "node 2: the leaf inf"),
         (of("num_leaves=3", "num_leaves=99999999999"), "does not hold 99999999999 numbers"),
@@ -101,6 +108,97 @@ fn a_split_at_the_largest_number_is_written_and_read_again() {
     let file = LIGHTGBM.replacen("threshold=2.5 0", "threshold=1.7976931348623157e+308 0", 1);
     let file = file.replacen("decision_type=10 1", "decision_type=8 1", 1);
     check(file.as_bytes(), &[(&[f32::MAX, 1.0], 0.625), (&[ABSENT, 1.0], 1.125)], logistic(2.25));
+}
+
+/// With zeros as absent values, a zero goes where the split sends those, whatever its threshold says.
+#[test]
+fn lightgbm_zeros_as_absent_values() {
+    let rows = |absent: f64| -> [(&[f32], f64); 6] {
+        [
+            (&[0.0, 1.0], absent),
+            (&[-0.0, 1.0], absent),
+            (&[1e-35, 1.0], absent),
+            (&[ABSENT, 1.0], absent),
+            (&[1.1e-35, 1.0], 0.625),
+            (&[2.6, 1.0], 1.125),
+        ]
+    };
+    for (decision, absent) in [("4", 1.125), ("6", 0.625)] {
+        let file = LIGHTGBM.replacen("decision_type=10 1", &format!("decision_type={decision} 1"), 1);
+        check(file.as_bytes(), &rows(absent), logistic(2.25));
+        let (artifact, _) = import(file.as_bytes());
+        let zeros: Vec<bool> = artifact.inputs.iter().map(|input| input.zero_is_absent).collect();
+        // A category of 0 is one.
+        assert_eq!(zeros, [true, false]);
+    }
+}
+
+#[test]
+fn xgboost_categories() {
+    // Kinds 0 and 3 go right: 0.75; others left, negative and far ones too: -0.5; absent ones as the node says.
+    let rows = |absent: f64| -> [(&[f32], f64); 9] {
+        [
+            (&[0.0, 0.0], 0.75),
+            (&[0.0, -0.0], 0.75),
+            (&[0.0, 3.9], 0.75),
+            (&[0.0, 2.0], -0.5),
+            (&[0.0, -0.5], -0.5),
+            (&[0.0, -3.0], -0.5),
+            (&[0.0, 4_294_967_299.0], -0.5),
+            (&[0.0, f32::INFINITY], -0.5),
+            (&[0.0, ABSENT], absent),
+        ]
+    };
+    let of = |a: &str, b: &str| XGBOOST_CATEGORIES.replacen(a, b, 1);
+    for (file, absent) in [(XGBOOST_CATEGORIES.into(), 0.75), (of("left\":[0", "left\":[1"), -0.5)] {
+        check(file.as_bytes(), &rows(absent), logistic(absent));
+        check(&ubjson(&serde_json::from_str(&file).unwrap()), &rows(absent), logistic(absent));
+    }
+    // A data frame's whole numbers stand for the places that the tree knows.
+    let listed = |values: &str| of("\"trees\"", &format!("\"cats\":{{\"enc\":[{{}},{values}]}},\"trees\""));
+    let frame = listed(r#"{"type":15,"values":[5411,5812,6011,7995]}"#);
+    let rows: [(&[f32], f64); 3] = [(&[0.0, 5411.0], 0.75), (&[0.0, 7995.0], 0.75), (&[0.0, 3.0], -0.5)];
+    check(frame.as_bytes(), &rows, logistic(-0.5));
+    let (most, past) = (CATEGORIES_MAX - 1, CATEGORIES_MAX);
+    assert!(Source::read(of("[0,3]", &format!("[0,{most}]")).as_bytes()).is_ok());
+    for (file, expected) in [
+        (
+            of("[0,3]", &format!("[0,{past}]")),
+            "category 16777216 of `k` isn't listed, or no whole number below",
+        ),
+        (of("[0,3]", "[0,-3]"), "category -3 of `k`"),
+        (of("[0,3]", "[0]"), "tree 0: the categories of node 0 aren't there"),
+        (of("segments\":[0]", "segments\":[18446744073709551615]"), "the categories of node 0 aren't there"),
+        (of("sizes\":[2]", "sizes\":[0]"), "the categories of node 0 aren't there"),
+        (of("sizes\":[2]", "sizes\":[2,2]"), "columns of categories differ in length"),
+        (
+            of("nodes\":[0]", "nodes\":[1]"),
+            "tree 0, node 0: it splits by category, and its categories are missing",
+        ),
+        (
+            of("split_type\":[1", "split_type\":[0"),
+            "tree 0, node 0: it splits by a threshold, and has categories",
+        ),
+        (of("split_type\":[1", "split_type\":[2"), "node 0: neither a split by threshold nor by category"),
+        (of("split_type\":[1,0,0]", "split_type\":[1]"), "columns differ in length"),
+        (
+            of("nodes\":[0]", "nodes\":[0,0]").replacen("segments\":[0]", "segments\":[0,0]", 1).replacen(
+                "sizes\":[2]",
+                "sizes\":[1,1]",
+                1,
+            ),
+            "node 0 has categories twice",
+        ),
+        (listed(r#"{"offsets":[0,1,2,3,4],"values":[97,98,99,100]}"#), "the categories of `k` are texts"),
+        (listed(r#"{"type":15,"values":[5411,5812]}"#), "category 3 of `k` isn't listed"),
+        (listed(r#"{"type":15,"values":[5411,5812,6011,-1]}"#), "category 3 of `k` isn't listed"),
+    ] {
+        refuse(file.as_bytes(), expected);
+        // No kind of UBJSON holds a whole number past `i64`.
+        if !file.contains("18446744073709551615") {
+            refuse(&ubjson(&serde_json::from_str(&file).unwrap()), expected);
+        }
+    }
 }
 
 #[test]

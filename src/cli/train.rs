@@ -240,6 +240,7 @@ fn inputs(pipeline: &Pipeline) -> Vec<Input> {
             name: name.clone(),
             expression: number.to_string(),
             reason: reason.clone(),
+            zero_is_absent: false,
         })
         .collect()
 }

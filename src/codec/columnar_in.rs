@@ -95,7 +95,8 @@ impl Batches {
                 let (reader, rows, plan) = match bytes {
                     Bytes::File(file) => parquet(file, settings, &plan, &broken)?,
                     Bytes::Stream(read) => {
-                        parquet(bytes::Bytes::from(whole(path, read)?), settings, &plan, &broken)?
+                        let bytes = whole(path, read, PIPED_FILE_BYTES_MAX)?;
+                        parquet(bytes::Bytes::from(bytes), settings, &plan, &broken)?
                     }
                 };
                 total_rows = rows;
@@ -115,7 +116,8 @@ impl Batches {
                 let mut read = BufReader::new(read);
                 let start = std::io::BufRead::fill_buf(&mut read).map_err(|e| Error::io(path, e))?;
                 if start.starts_with(b"ARROW1") {
-                    arrow_file(Box::new(Cursor::new(whole(path, Box::new(read))?)), &plan, &broken)?
+                    let bytes = whole(path, Box::new(read), PIPED_FILE_BYTES_MAX)?;
+                    arrow_file(Box::new(Cursor::new(bytes)), &plan, &broken)?
                 } else {
                     arrow_stream(Box::new(read), counter.clone(), &plan, &broken)?
                 }
@@ -150,15 +152,15 @@ impl Batches {
     }
 }
 
-/// All of a pipe.
-fn whole(path: &str, read: Box<dyn Read + Send>) -> Result<Vec<u8>, Error> {
+/// All of a pipe, of `most` bytes.
+fn whole(path: &str, read: Box<dyn Read + Send>, most: u64) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    read.take(PIPED_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
-    if bytes.len() as u64 > PIPED_FILE_BYTES_MAX {
+    read.take(most + 1).read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
+    if bytes.len() as u64 > most {
         return Err(unreadable(
             path,
             format!(
-                "more than {PIPED_FILE_BYTES_MAX} bytes through a pipe; name the file instead, or send an Arrow IPC stream"
+                "more than {most} bytes through a pipe; name the file instead, or send an Arrow IPC stream"
             ),
         ));
     }
@@ -203,4 +205,37 @@ fn arrow_file(
     let reader = FileReader::try_new(BufReader::new(read), None).map_err(|e| broken(&e))?;
     let plan = plan(&reader.schema())?;
     Ok((Source::File(Box::new(reader)), plan))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives zeros without end, and counts what was taken of them.
+    struct Endless(Arc<AtomicU64>);
+
+    impl Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            buffer.fill(0);
+            self.0.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+            Ok(buffer.len())
+        }
+    }
+
+    /// At a limit that a test can hold; the one of pipes is a number like it.
+    #[test]
+    fn a_pipe_is_read_to_the_limit_and_not_past_it() {
+        let pipe = |bytes: u64| Box::new(std::io::repeat(7).take(bytes));
+        for most in [0, 1, 100_000] {
+            assert_eq!(whole("-", pipe(most), most).unwrap(), vec![7; most as usize]);
+            let wrong = whole("-", pipe(most + 1), most).unwrap_err().to_string();
+            assert!(
+                wrong.contains(&format!("more than {most} bytes through a pipe; name the file")),
+                "{wrong}"
+            );
+        }
+        let taken = Arc::new(AtomicU64::new(0));
+        assert!(whole("-", Box::new(Endless(taken.clone())), 1 << 20).is_err());
+        assert_eq!(taken.load(Ordering::Relaxed), (1 << 20) + 1, "nothing is read past the byte that tells");
+    }
 }

@@ -187,3 +187,26 @@ pub(super) fn add(table: &mut BTreeMap<String, u64>, name: &str, times: u64) {
 pub(super) fn seeded(schema: &Schema) -> impl BuildHasher + Clone + use<> {
     FixedState::with_seed(schema.seed())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_names_are_told_apart_to_the_limit_and_counted_together_past_it() {
+        let (mut unknown, mut table) = (Unknown::default(), BTreeMap::new());
+        for i in 0..UNKNOWN_NAMES_MAX {
+            assert!(unknown.count(&format!("n{i:04}"), 1));
+        }
+        unknown.drain_into(&mut table);
+        assert_eq!((table.len(), table.get(OTHER_NAMES)), (UNKNOWN_NAMES_MAX, None));
+        for name in ["past", "n0000", "past"] {
+            unknown.count(name, 2);
+        }
+        unknown.drain_into(&mut table);
+        assert_eq!((table["n0000"], table[OTHER_NAMES]), (2, 2));
+        // Another file's names meet the same limit.
+        add(&mut table, "another", 5);
+        assert_eq!((table.get("another"), table[OTHER_NAMES]), (None, 7));
+    }
+}

@@ -140,7 +140,7 @@ impl Sheet {
     }
 
     /// The same, without the fields that are absent.
-    #[cfg(feature = "bench")]
+    #[cfg(any(feature = "serve", feature = "bench"))]
     pub(crate) fn sparse_json_lines(columns: &[TableColumn]) -> Sheet {
         Sheet::new(Arc::new(Layout::of(columns, Format::JsonLines, true)))
     }

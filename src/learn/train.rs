@@ -106,7 +106,8 @@ pub struct Training {
 /// (0..50).try_for_each(|i| matrix.push(&[i as f32]))?;
 /// let at = vec![Timestamp::parse("2026-11-23").unwrap(); 50];
 /// let rows = Rows { matrix, labels: vec![false; 50], at, stakes: Vec::new() };
-/// let input = Input { name: "n".into(), expression: "count(card, 1h)".into(), reason: String::new() };
+/// let (name, expression) = ("n".into(), "count(card, 1h)".into());
+/// let input = Input { name, expression, reason: String::new(), zero_is_absent: false };
 /// let artifact = train(vec![input], &rows, None, &training, &mut |_| true)?;
 /// assert_eq!((artifact.name.as_str(), artifact.card.rows), ("strange", 50));
 /// assert!(artifact.compile().is_ok());

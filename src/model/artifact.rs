@@ -12,6 +12,7 @@ use super::check::{check_calibration, check_logistic};
 use super::forest::Forest;
 use super::logistic::Logistic;
 use super::tree::Trees;
+use super::zeros::ZerosAbsent;
 use super::{MODEL_INPUTS_MAX, Model, ModelError};
 use crate::codec::whole;
 
@@ -28,7 +29,8 @@ pub const MODEL_BYTES_MAX: u64 = 1 << 30;
 ///
 /// ```
 /// use tollgate::{Artifact, Form, Input, Logistic, Sample, TrainingCard};
-/// let input = Input { name: "n".into(), expression: "count(card, 1h)".into(), reason: String::new() };
+/// let (name, expression) = ("n".into(), "count(card, 1h)".into());
+/// let input = Input { name, expression, reason: String::new(), zero_is_absent: false };
 /// let artifact = Artifact {
 ///     format: 1,
 ///     name: "m".into(),
@@ -66,7 +68,8 @@ pub struct Artifact {
 ///
 /// ```
 /// use tollgate::Input;
-/// let input = Input { name: "n".into(), expression: "count(card, 1h)".into(), reason: "FAST".into() };
+/// let (name, expression) = ("n".into(), "count(card, 1h)".into());
+/// let input = Input { name, expression, reason: "FAST".into(), zero_is_absent: false };
 /// assert_eq!(input.name, "n");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +82,10 @@ pub struct Input {
     /// The machine code of a reason that rests on it; the name in capitals when empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// Whether the model takes a zero (to 1e-35 on either side) for an absent value, as LightGBM's
+    /// `zero_as_missing`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub zero_is_absent: bool,
 }
 
 /// The kinds of models.
@@ -232,6 +239,8 @@ impl Artifact {
                 Box::new(logistic.clone())
             }
         };
+        let zeros: Vec<usize> = (0..inputs).filter(|i| self.inputs[*i].zero_is_absent).collect();
+        let model = if zeros.is_empty() { model } else { Box::new(ZerosAbsent::new(model, zeros)) };
         for (i, sample) in self.samples.iter().enumerate() {
             if sample.row.len() != inputs {
                 return Err(ModelError::new(format!(

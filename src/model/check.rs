@@ -167,6 +167,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn sums_of_leaves_are_taken_to_their_limit_and_not_past_it() {
+        let leaf = |value| Tree { nodes: vec![Node::Leaf { value, cover: 1.0 }] };
+        let check = |values: [f64; 2], base: f64| {
+            let (width, combine) = (super::super::Width::F64, Combine::LogOdds { base });
+            check_trees(&Trees { width, combine, trees: values.map(leaf).to_vec() }, 1)
+        };
+        assert!(check([MARGIN_MAX / 2.0, -MARGIN_MAX / 2.0], 0.0).is_ok());
+        assert!(check([MARGIN_MAX / 4.0; 2], -MARGIN_MAX / 2.0).is_ok());
+        let past = MARGIN_MAX / 2.0 * (1.0 + 1e-14);
+        for (values, base) in [([MARGIN_MAX / 2.0, -past], 0.0), ([MARGIN_MAX / 4.0; 2], past)] {
+            let wrong = check(values, base).unwrap_err().to_string();
+            assert!(wrong.contains("tree 1: the leaves up to here can sum to"), "{wrong}");
+        }
+    }
+
+    #[test]
     fn counts_are_taken_to_their_limits_and_not_one_past() {
         assert!(check_counts(MODEL_TREES_MAX, MODEL_NODES_MAX).is_ok());
         let wrong = check_counts(1, MODEL_NODES_MAX + 1).unwrap_err().to_string();

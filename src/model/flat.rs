@@ -15,7 +15,7 @@ pub(super) const LEFT_LEAF: u32 = 1;
 pub(super) const RIGHT_LEAF: u32 = 2;
 /// Mark: an absent input goes left.
 pub(super) const MISSING_LEFT: u32 = 4;
-/// Mark: left goes what a set holds, not what the threshold says.
+/// Mark: left goes what is above the threshold and in a set.
 pub(super) const BY_SET: u32 = 8;
 const MARK_BITS: u32 = 4;
 

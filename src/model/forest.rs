@@ -145,18 +145,19 @@ impl Forest {
                     let threshold = match branch {
                         Branch::AtMost(t) => at_most(*t),
                         Branch::Below(t) => below(*t),
-                        Branch::In(values) => {
+                        Branch::In(values) | Branch::Among(values) => {
                             let mut values = values.clone();
                             values.sort_unstable();
                             self.sets.push((at, values));
-                            0.0
+                            // Above it the set is asked.
+                            if matches!(branch, Branch::In(_)) { -1.0 } else { 0_f32.next_down() }
                         }
                     };
                     let mark = |child: u32, mark: u32| match &tree.nodes[child as usize] {
                         Node::Leaf { .. } => mark,
                         Node::Split { .. } => 0,
                     };
-                    let set = if matches!(branch, Branch::In(_)) { BY_SET } else { 0 };
+                    let set = if matches!(branch, Branch::In(_) | Branch::Among(_)) { BY_SET } else { 0 };
                     let missing = if *missing_left { MISSING_LEFT } else { 0 };
                     let marks = mark(*left, LEFT_LEAF) | mark(*right, RIGHT_LEAF) | set | missing;
                     let flat = Flat::split(threshold, *input, (order.len() - next) as u32, marks);

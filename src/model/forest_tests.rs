@@ -24,6 +24,9 @@ fn naive(tree: &Tree, row: &[f32]) -> f64 {
                     Branch::AtMost(t) => f64::from(x) <= *t,
                     Branch::Below(t) => f64::from(x) < *t,
                     Branch::In(set) => set.iter().any(|s| f64::from(*s) == f64::from(x.trunc())),
+                    Branch::Among(set) => {
+                        set.iter().any(|s| x >= 0.0 && f64::from(*s) == f64::from(x.trunc()))
+                    }
                 };
                 at = if goes { *left } else { *right } as usize;
             }
@@ -37,6 +40,7 @@ fn branch() -> impl Strategy<Value = Branch> {
         (-2.0..2.0).prop_map(Branch::Below),
         (-4_i32..4).prop_map(|t| Branch::Below(f64::from(t))),
         prop::collection::vec(0_u32..4, 1..3).prop_map(Branch::In),
+        prop::collection::vec(0_u32..4, 1..3).prop_map(Branch::Among),
     ]
 }
 

@@ -18,6 +18,7 @@ mod shap;
 pub(crate) mod shipped;
 mod tree;
 mod walk;
+mod zeros;
 
 #[doc(hidden)]
 pub mod fuzzing;

@@ -70,8 +70,10 @@ pub enum Branch {
     AtMost(f64),
     /// `x < threshold` (XGBoost).
     Below(f64),
-    /// The whole number `x` is one of these.
+    /// The whole part of `x` is one of these; -0.5 counts as 0 (LightGBM).
     In(Vec<u32>),
+    /// `x` is not below 0, and its whole part is one of these (XGBoost).
+    Among(Vec<u32>),
 }
 
 /// Float width in which a source compares and sums.

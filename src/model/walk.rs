@@ -25,8 +25,8 @@ impl Forest {
             return node.marks() & MISSING_LEFT != 0;
         }
         let set = self.sets.binary_search_by_key(&at, |(at, _)| *at);
-        // Whole part, as LightGBM takes it; above u32 is in no set.
-        x > -1.0
+        // Whole part, as the sources take it; above u32 is in no set.
+        x > node.threshold()
             && x < 4_294_967_296.0
             && set.is_ok_and(|set| self.sets[set].1.binary_search(&(x as u32)).is_ok())
     }

@@ -335,7 +335,11 @@ fn escape_bytes(written: &[u8], at: usize, digits: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::money::{Currency, Rates};
+    use crate::schema::Schema;
 
     #[test]
     fn places_in_strings_of_every_spelling_are_found() {
@@ -355,5 +359,22 @@ mod tests {
             let place = Place::of(text, one.when.span()).map(at);
             assert_eq!(&text[place..place + 1], "&", "{text}");
         }
+    }
+
+    #[test]
+    fn a_file_is_read_to_the_limit_and_not_past_it() {
+        let rule = "[[rule]]\nid = \"a\"\nwhen = \"amount > 5\"\nthen = \"review\"\nreason = \"A\"\n#";
+        let schema = Arc::new(Schema::standard());
+        let read = |bytes: usize| {
+            let rates = Arc::new(Rates::only(Currency::parse("USD").unwrap()));
+            let mut scope = Scope::new(schema.clone(), Arc::default(), rates);
+            let mut wrong = Vec::new();
+            let text = format!("{rule}{}", "#".repeat(bytes - rule.len()));
+            (parse("a.toml", &text, &mut scope, &mut wrong).len(), wrong)
+        };
+        assert!(matches!(read(RULE_FILE_BYTES_MAX), (1, wrong) if wrong.is_empty()));
+        let (rules, wrong) = read(RULE_FILE_BYTES_MAX + 1);
+        assert_eq!(rules, 0);
+        assert!(wrong[0].to_string().contains("the file is larger than 8388608 bytes"), "{}", wrong[0]);
     }
 }

@@ -40,6 +40,12 @@ pub const XGBOOST: &str = r#"{"learner":{"feature_names":["a","b"],
 "split_type":[0,0,0]}]}},
 "learner_model_param":{"base_score":"5E-1","num_feature":"2"},"objective":{"name":"binary:logistic"}}}"#;
 
+pub const XGBOOST_CATEGORIES: &str = r#"{"learner":{"feature_names":["a","k"],
+"gradient_booster":{"name":"gbtree","model":{"trees":[{"left_children":[1,-1,-1],"right_children":[2,-1,-1],
+"split_conditions":[1e-45,-0.5,0.75],"split_indices":[1,0,0],"default_left":[0,0,0],"sum_hessian":[3.0,1.0,2.0],
+"split_type":[1,0,0],"categories":[0,3],"categories_nodes":[0],"categories_segments":[0],"categories_sizes":[2]}]}},
+"learner_model_param":{"base_score":"5E-1","num_feature":"2"},"objective":{"name":"binary:logistic"}}}"#;
+
 pub const PLAIN: &str = r#"[{"left":[1,-1,-1],"right":[2,-1,-1],"feature":[0,-2,-2],"threshold":[0.5,-2,-2],
 "value":[0.4,0.25,0.75]},
 {"left":[-1],"right":[-1],"feature":[-2],"threshold":[-2],"value":[0.5]}]"#;

@@ -8,9 +8,6 @@ use super::plant::{Part, plant};
 use super::{IMPORT_TREES_MAX, Source};
 use crate::model::{Branch, Calibration, Combine, ModelError, Trees, Width};
 
-/// What LightGBM takes for zero.
-const ZERO: f64 = 1.000_000_018_002_509_5e-35;
-
 type Block<'a> = HashMap<&'a str, (usize, &'a str)>;
 
 pub(super) fn read(text: &str) -> Result<Source, ModelError> {
@@ -54,13 +51,15 @@ pub(super) fn read(text: &str) -> Result<Source, ModelError> {
     }
     let features =
         text_of(head, "feature_names")?.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let mut zeros = vec![None; features.len()];
     let trees = blocks[1..]
         .iter()
         .enumerate()
-        .map(|(t, block)| plant(&parts(block, features.len())?, &format!("tree {t}")))
+        .map(|(t, block)| plant(&parts(block, &features, &mut zeros)?, &format!("tree {t}")))
         .collect::<Result<_, _>>()?;
     Ok(Source {
         features,
+        zeros_absent: zeros.into_iter().map(|zero| zero == Some(true)).collect(),
         trees: Trees { width: Width::F64, combine: Combine::LogOdds { base: 0.0 }, trees },
         calibration: Some(Calibration::Platt { slope, intercept: 0.0 }),
     })
@@ -84,7 +83,8 @@ fn numbers<T: std::str::FromStr>(block: &Block, key: &str, count: usize) -> Resu
     })
 }
 
-fn parts(block: &Block, features: usize) -> Result<Vec<Part>, ModelError> {
+/// The nodes of a tree. `zeros` says of each feature that was split by before whether its zeros are absent values.
+fn parts(block: &Block, features: &[String], zeros: &mut [Option<bool>]) -> Result<Vec<Part>, ModelError> {
     let leaves = numbers::<usize>(block, "num_leaves", 1)?[0];
     let values = numbers::<f64>(block, "leaf_value", leaves)?;
     if block.get("is_linear").is_some_and(|(_, v)| *v != "0") {
@@ -104,9 +104,16 @@ fn parts(block: &Block, features: usize) -> Result<Vec<Part>, ModelError> {
     let categories = categories(block)?;
     let mut parts = Vec::with_capacity(splits + leaves);
     for n in 0..splits {
-        if usize::from(inputs[n]) >= features {
-            let why = format!("split {n} asks feature {}, of {features}; export the model again", inputs[n]);
+        let Some(feature) = features.get(usize::from(inputs[n])) else {
+            let (asked, count) = (inputs[n], features.len());
+            let why = format!("split {n} asks feature {asked}, of {count}; export the model again");
             return Err(ModelError::new(why));
+        };
+        let zero = decisions[n] & 1 == 0 && missing_type(decisions[n]) == ZERO;
+        if *zeros[usize::from(inputs[n])].get_or_insert(zero) != zero {
+            return Err(ModelError::new(format!(
+                "a zero of `{feature}` is absent at some splits only; train all trees with one zero_as_missing"
+            )));
         }
         let (branch, missing_left) = if decisions[n] & 1 == 1 {
             let values = categories.get(thresholds[n] as usize).cloned();
@@ -123,22 +130,23 @@ fn parts(block: &Block, features: usize) -> Result<Vec<Part>, ModelError> {
     Ok(parts)
 }
 
+/// The missing type of zeros.
+const ZERO: u8 = 1;
+
+fn missing_type(decision: u8) -> u8 {
+    (decision >> 2) & 3
+}
+
 /// Where an absent value goes: missing type none makes it a zero, zero and nan have a default direction.
 fn missing_left(decision: u8, threshold: f64, n: usize) -> Result<bool, ModelError> {
-    let default = decision & 2 != 0;
     if !threshold.is_finite() {
         return Err(ModelError::new(format!(
             "split {n}: its threshold is no number; export the model again"
         )));
     }
-    match (decision >> 2) & 3 {
+    match missing_type(decision) {
         0 => Ok(0.0 <= threshold),
-        // A zero goes where an absent value goes; one comparison says so only if it lies on that side anyway.
-        1 if (default && threshold >= ZERO) || (!default && threshold < -ZERO) => Ok(default),
-        1 => Err(ModelError::new(format!(
-            "split {n} sends zeros against its threshold; train with zero_as_missing=false"
-        ))),
-        2 => Ok(default),
+        ZERO | 2 => Ok(decision & 2 != 0),
         _ => Err(ModelError::new(format!("split {n}: an unknown missing type; export the model again"))),
     }
 }

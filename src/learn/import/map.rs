@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::model::{Input, MODEL_INPUTS_MAX, ModelError, Node, Trees};
+use super::Source;
+use crate::model::{Input, MODEL_INPUTS_MAX, ModelError, Node};
 
 /// A file of `[inputs]`, from the names of features to expressions.
 #[derive(Debug, Clone, Deserialize)]
@@ -47,7 +48,8 @@ impl Inputs {
     }
 
     /// The inputs of the features that are mapped; the trees' inputs are numbered anew.
-    pub(super) fn fit(&self, features: &[String], trees: &mut Trees) -> Result<Vec<Input>, ModelError> {
+    pub(super) fn fit(&self, source: &mut Source) -> Result<Vec<Input>, ModelError> {
+        let Source { features, zeros_absent, trees, .. } = source;
         let mut asked = vec![false; features.len()];
         let splits = trees.trees.iter_mut().flat_map(|t| &mut t.nodes).filter_map(|node| match node {
             Node::Split { input, .. } => Some(input),
@@ -67,14 +69,15 @@ impl Inputs {
         }
         let mut inputs = Vec::new();
         let mut places = vec![0; features.len()];
-        for (name, place) in features.iter().zip(&mut places) {
+        for (feature, (name, place)) in features.iter().zip(&mut places).enumerate() {
             let Some(named) = self.inputs.get(name) else { continue };
             let (expression, reason) = match named {
                 Named::Plain(expression) => (expression.clone(), String::new()),
                 Named::WithReason { expression, reason } => (expression.clone(), reason.clone()),
             };
             *place = inputs.len() as u16;
-            inputs.push(Input { name: name.clone(), expression, reason });
+            let zero_is_absent = zeros_absent.get(feature).copied().unwrap_or(false);
+            inputs.push(Input { name: name.clone(), expression, reason, zero_is_absent });
         }
         if inputs.len() > MODEL_INPUTS_MAX {
             let found = inputs.len();

@@ -3,6 +3,7 @@
 //! LightGBM's text, XGBoost's JSON and UBJSON, scikit-learn's forests as plain JSON, and ONNX's tree
 //! ensembles; two classes each.
 
+mod categories;
 #[doc(hidden)]
 pub mod fuzzing;
 mod lightgbm;
@@ -15,10 +16,11 @@ mod protobuf;
 mod ubjson;
 mod xgboost;
 
+pub use categories::CATEGORIES_MAX;
 pub use map::{Inputs, Named};
 pub use plant::IMPORT_NODES_MAX;
 
-use crate::model::{Artifact, Calibration, Form, ModelError, Node, Sample, TrainingCard, Trees};
+use crate::model::{Artifact, Branch, Calibration, Form, ModelError, Node, Sample, TrainingCard, Trees};
 
 /// Most bytes of a file that is imported: 256 MiB.
 pub const IMPORT_BYTES_MAX: usize = 256 << 20;
@@ -30,6 +32,8 @@ pub const IMPORT_TREES_MAX: usize = 10_000;
 pub struct Source {
     /// Names of the features, in the order of the trees' inputs.
     pub features: Vec<String>,
+    /// Whether a zero of the feature is an absent value; empty where none is.
+    pub zeros_absent: Vec<bool>,
     /// The trees.
     pub trees: Trees,
     /// What turns their margin into a probability.
@@ -82,7 +86,7 @@ impl Source {
     /// # Errors
     /// All features without an expression, in one error; or what [`Artifact::compile`] refuses.
     pub fn artifact(mut self, name: &str, origin: &str, inputs: &Inputs) -> Result<Artifact, ModelError> {
-        let inputs = inputs.fit(&self.features, &mut self.trees)?;
+        let inputs = inputs.fit(&mut self)?;
         let mut artifact = Artifact {
             format: 1,
             name: name.to_owned(),
@@ -112,8 +116,8 @@ fn rows(artifact: &Artifact) -> Vec<Vec<Option<f32>>> {
         for node in trees.trees.iter().flat_map(|t| &t.nodes) {
             let Node::Split { input, branch, .. } = node else { continue };
             let edge = match branch {
-                crate::model::Branch::AtMost(at) | crate::model::Branch::Below(at) => *at as f32,
-                crate::model::Branch::In(values) => values.first().map_or(0.0, |v| *v as f32),
+                Branch::AtMost(at) | Branch::Below(at) => *at as f32,
+                Branch::In(values) | Branch::Among(values) => values.first().map_or(0.0, |v| *v as f32),
             };
             // LightGBM parts absent from present at 1.8e308: no number of a row, nor of JSON.
             if edge.is_finite() {

@@ -170,6 +170,7 @@ impl Ensemble<'_> {
         let widest = features.iter().copied().max().unwrap_or(0).clamp(0, i64::from(u16::MAX));
         Ok(Source {
             features: (0..=widest).map(|f| format!("f{f}")).collect(),
+            zeros_absent: Vec::new(),
             trees: Trees { width: Width::F32, combine, trees },
             calibration: Some(calibration),
         })

@@ -49,6 +49,7 @@ pub(super) fn read(text: &str) -> Result<Source, ModelError> {
     let combine = if isolation { Combine::Isolation { samples: samples as u32 } } else { Combine::Mean };
     Ok(Source {
         features: (0..features).map(|i| format!("f{i}")).collect(),
+        zeros_absent: Vec::new(),
         trees: Trees { width: Width::F64, combine, trees },
         calibration: (!isolation).then_some(Calibration::Identity),
     })

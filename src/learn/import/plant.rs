@@ -77,3 +77,28 @@ pub(super) fn weigh(nodes: &mut [Node]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many nodes: one split and its leaves, and parts that nothing reaches.
+    #[test]
+    fn a_tree_is_read_to_the_limit_of_nodes_and_not_past_it() {
+        let parts = |count: usize| {
+            let mut parts = vec![Part::Leaf { value: 0.0, cover: 1.0 }; count];
+            parts[0] = Part::Split {
+                input: 0,
+                branch: Branch::AtMost(1.0),
+                missing_left: false,
+                left: 1,
+                right: count - 1,
+            };
+            parts
+        };
+        assert_eq!(plant(&parts(IMPORT_NODES_MAX), "tree 0").unwrap().nodes.len(), 3);
+        let wrong = plant(&parts(IMPORT_NODES_MAX + 1), "tree 0").unwrap_err().to_string();
+        assert!(wrong.contains("tree 0 has 1048577 nodes, 1 to 1048576 are read"), "{wrong}");
+        assert!(plant(&[], "tree 0").is_err());
+    }
+}

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::categories::{Frame, Sets};
 use super::plant::{Part, plant};
 use super::{IMPORT_TREES_MAX, Source};
 use crate::model::{Branch, Calibration, Combine, ModelError, Trees, Width};
@@ -40,6 +41,8 @@ struct Booster {
 #[derive(Deserialize)]
 struct Grown {
     trees: Vec<Columns>,
+    #[serde(default)]
+    cats: Frame,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +55,14 @@ struct Columns {
     sum_hessian: Vec<f64>,
     #[serde(default)]
     split_type: Vec<u8>,
+    #[serde(default)]
+    categories: Vec<i64>,
+    #[serde(default)]
+    categories_nodes: Vec<u32>,
+    #[serde(default)]
+    categories_segments: Vec<u64>,
+    #[serde(default)]
+    categories_sizes: Vec<u64>,
 }
 
 pub(super) fn read(text: &str) -> Result<Source, ModelError> {
@@ -92,10 +103,11 @@ impl File {
             .trees
             .iter()
             .enumerate()
-            .map(|(t, tree)| plant(&parts(tree, t, features.len())?, &format!("tree {t}")))
+            .map(|(t, tree)| plant(&parts(tree, t, &features, &grown.cats)?, &format!("tree {t}")))
             .collect::<Result<_, _>>()?;
         Ok(Source {
             features,
+            zeros_absent: Vec::new(),
             trees: Trees { width: Width::F32, combine: Combine::LogOdds { base }, trees },
             calibration: Some(Calibration::Platt { slope: 1.0, intercept: 0.0 }),
         })
@@ -121,39 +133,56 @@ fn base(text: &str) -> Result<f64, ModelError> {
     Ok(f64::from(-(1.0 / score - 1.0).ln()))
 }
 
-fn parts(tree: &Columns, t: usize, features: usize) -> Result<Vec<Part>, ModelError> {
+fn parts(tree: &Columns, t: usize, features: &[String], frame: &Frame) -> Result<Vec<Part>, ModelError> {
     let count = tree.left_children.len();
+    // Files of XGBoost before 1.3 know no categories.
+    let kinds = if tree.split_type.is_empty() { count } else { tree.split_type.len() };
     let lengths = [
         tree.right_children.len(),
         tree.split_conditions.len(),
         tree.split_indices.len(),
         tree.default_left.len(),
         tree.sum_hessian.len(),
+        kinds,
     ];
     if lengths.iter().any(|length| *length != count) {
         return Err(ModelError::new(format!("tree {t}: its columns differ in length; save the model again")));
     }
-    if tree.split_type.iter().any(|kind| *kind != 0) {
-        return Err(ModelError::new(format!(
-            "tree {t} splits by category, which is not read; encode categories as numbers"
-        )));
-    }
+    let sets = Sets {
+        categories: &tree.categories,
+        nodes: &tree.categories_nodes,
+        segments: &tree.categories_segments,
+        sizes: &tree.categories_sizes,
+    };
+    let sets = sets.by_node(t)?;
     let part = |n: usize| {
+        let wrong =
+            |what: &str| Err(ModelError::new(format!("tree {t}, node {n}: {what}; save the model again")));
         let condition = f64::from(tree.split_conditions[n]);
         if tree.left_children[n] < 0 {
             return Ok(Part::Leaf { value: condition, cover: tree.sum_hessian[n] });
         }
         let input = tree.split_indices[n];
         let (left, right) = (tree.left_children[n], tree.right_children[n]);
-        if usize::from(input) >= features || right < 0 || !condition.is_finite() {
-            let why = format!(
-                "tree {t}, node {n}: a feature, child or threshold that isn't there; save the model again"
-            );
-            return Err(ModelError::new(why));
-        }
+        let Some(name) = features.get(usize::from(input)).filter(|_| right >= 0 && condition.is_finite())
+        else {
+            return wrong("a feature, child or threshold that isn't there");
+        };
         let missing_left = tree.default_left[n] != 0;
         let (left, right) = (left as usize, right as usize);
-        Ok(Part::Split { input, branch: Branch::Below(condition), missing_left, left, right })
+        match (tree.split_type.get(n).copied().unwrap_or(0), sets.get(&n)) {
+            (0, None) => {
+                Ok(Part::Split { input, branch: Branch::Below(condition), missing_left, left, right })
+            }
+            // A set's members go right, so the children change sides.
+            (1, Some(set)) => {
+                let branch = Branch::Among(frame.values(usize::from(input), name, set)?);
+                Ok(Part::Split { input, branch, missing_left: !missing_left, left: right, right: left })
+            }
+            (1, None) => wrong("it splits by category, and its categories are missing"),
+            (0, Some(_)) => wrong("it splits by a threshold, and has categories"),
+            _ => wrong("neither a split by threshold nor by category"),
+        }
     };
     (0..count).map(part).collect()
 }
