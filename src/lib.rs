@@ -103,7 +103,7 @@ pub use model::{
     MODEL_INPUTS_MAX, MODEL_NODES_MAX, MODEL_TREE_NODES_MAX, MODEL_TREES_MAX, Model, ModelError, Node,
     Sample, TrainingCard, Tree, Trees, Width, score_of,
 };
-pub use money::{AMOUNT_MINOR_MAX, AmountError, Currency, Money, Rates};
+pub use money::{AMOUNT_MINOR_MAX, AmountError, Currency, Money, Rate, Rates};
 pub use payment::{FieldError, ITEMS_MAX, Item, Payment};
 pub use pipeline::{MODEL_FILE_BYTES_MAX, Options, Pipeline, STAGES_MAX};
 pub use risk::Risk;

@@ -1,10 +1,14 @@
 //! Exact money: `i64` minor units of an ISO 4217 currency, and a versioned table of rates.
 
+mod rate;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
+
+pub use rate::Rate;
 
 /// The largest amount that is accepted, in minor units: 2^53 - 1, so that an amount's major units
 /// are always the nearest `f64` to the exact decimal and comparisons in rules are exact.
@@ -255,6 +259,8 @@ pub struct Rates {
 
 /// Rates carry at most nine decimals.
 const RATE_DECIMALS: usize = 9;
+/// Above a billion the product of conversion could leave i128's comfort; no currency is near.
+const RATE_MAX: i64 = 1_000_000_000 * 1_000_000_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -319,16 +325,12 @@ impl Rates {
         if money.currency == to {
             return Some(money);
         }
-        let (from_rate, to_rate) = (self.rate(money.currency)?, self.rate(to)?);
-        let up = i128::from(money.minor) * i128::from(from_rate) * i128::from(POWERS[to.exponent() as usize]);
-        let down = i128::from(to_rate) * i128::from(POWERS[money.currency.exponent() as usize]);
-        let (quotient, remainder) = (up / down, up % down);
-        let rounded = match (remainder * 2).cmp(&down) {
-            std::cmp::Ordering::Less => quotient,
-            std::cmp::Ordering::Equal => quotient + quotient % 2,
-            std::cmp::Ordering::Greater => quotient + 1,
-        };
-        Money::from_minor(i64::try_from(rounded).ok()?, to).ok()
+        self.between(money.currency, to)?.convert(money)
+    }
+
+    /// The rate from one currency to another; `None` when the table lacks one of them.
+    pub fn between(&self, from: Currency, to: Currency) -> Option<Rate> {
+        Rate::new(from, to, [self.rate(from)?, self.rate(to)?])
     }
 }
 
@@ -341,8 +343,7 @@ fn parse_rate(text: &str) -> Option<i64> {
         return None;
     }
     let rate: i64 = format!("{whole}{fraction:0<RATE_DECIMALS$}").parse().ok()?;
-    // Above a billion the product of conversion could leave i128's comfort; no currency is near.
-    (rate > 0 && rate <= 1_000_000_000 * 1_000_000_000).then_some(rate)
+    (rate > 0 && rate <= RATE_MAX).then_some(rate)
 }
 
 #[cfg(test)]

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tollgate::channel::card::{CardChannel, CardSettings, Message, Mti};
+use tollgate::channel::card::{CardChannel, CardSettings, Message, Mti, Terms};
 use tollgate::channel::{Channel, Instrument, Reply, Request};
 use tollgate::institution::simulator::{Entry, Ledger};
 use tollgate::institution::{BreakerSettings, Guard, GuardSettings};
 use tollgate::pay::{
     Answer, Call, CallKey, DeclineGroup, MerchantId, Method, Operation, OrderId, PaymentId, RefundId,
+    ThreeDs, TransStatus,
 };
 use tollgate::{Currency, Money, Timestamp};
 
@@ -98,6 +99,7 @@ fn request(operation: Operation, amount: Money, original: Option<(CallKey, Money
         instrument: None,
         subject: "Shoes \u{978b}".to_owned(),
         authenticated: true,
+        three_ds: None,
         repetition: 0,
     }
 }
@@ -634,4 +636,28 @@ async fn a_peer_of_another_hand_understands_all_of_it() {
     let declined = channel.ask(&authorization(9051, VISA)).await;
     assert_eq!(declined.answer, Answer::Declined(DeclineGroup::Soft));
     assert_eq!(channel.query(&again(&paid)).await.answer, Answer::Declined(DeclineGroup::Technical));
+}
+
+#[test]
+fn what_3ds_vouches_with_is_in_field_48_of_the_authorization_alone() {
+    let (cavv, id) = ("AAIBBYNoEwAAACcKhAJkdQAAAAA=", "97267598-fae6-48f2-8083-60ceb0b0b0b0");
+    let terms = Terms::default();
+    for (status, eci, security) in
+        [(TransStatus::Authenticated, "05", "212"), (TransStatus::Attempted, "06", "211")]
+    {
+        let three_ds = ThreeDs::new(status, "2.2.0", Some(eci), Some(cavv), Some(id)).unwrap();
+        let asked = Request { three_ds: Some(three_ds.clone()), ..authorization(1999, "4111111111111111") };
+        let field = terms.ask(&asked).unwrap().get(48).unwrap().to_owned();
+        for element in
+            [format!("4203{security}"), format!("EC02{eci}"), format!("4328{cavv}"), format!("66372{id}")]
+        {
+            assert!(field.contains(&element), "{element} in {field}");
+        }
+        // A capture, and the question what became of the authorization, are about something that is known.
+        let capture = Request { three_ds: Some(three_ds), ..capture(&asked, 1999) };
+        for message in [terms.ask(&capture).unwrap(), terms.query(&asked).unwrap()] {
+            let field = message.get(48).unwrap();
+            assert!(!field.contains(cavv) && !field.contains("EC02") && !field.contains(id), "{field}");
+        }
+    }
 }

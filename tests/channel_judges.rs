@@ -133,6 +133,7 @@ fn request(method: Method, key: u8) -> Request {
         instrument: None,
         subject: "Shoes, 鞋 \u{1f45f} + \"50%\"".to_owned(),
         authenticated: false,
+        three_ds: None,
         repetition: 0,
     }
 }

@@ -44,6 +44,7 @@ fn requests() -> Option<Vec<Request>> {
             instrument: None,
             subject: String::new(),
             authenticated: false,
+            three_ds: None,
             repetition: 0,
         })
     };

@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use zeroize::Zeroizing;
 
-use crate::pay::{Answer, Call, CallKey, MerchantId, OrderId};
+use crate::pay::{Answer, Call, CallKey, MerchantId, OrderId, ThreeDs};
 use crate::time::Timestamp;
 
 /// An answer on its way.
@@ -32,6 +32,7 @@ pub type Asking<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
 ///     instrument: None,
 ///     subject: "Shoes".to_owned(),
 ///     authenticated: false,
+///     three_ds: None,
 ///     repetition: 0,
 /// };
 /// assert_eq!(request.call.key.to_string(), "07".repeat(16));
@@ -56,6 +57,8 @@ pub struct Request {
     pub subject: String,
     /// Whether the payer has proved who they are: a challenge was passed.
     pub authenticated: bool,
+    /// What 3-D Secure vouches with, when it does.
+    pub three_ds: Option<ThreeDs>,
     /// How often it was sent before.
     pub repetition: u32,
 }

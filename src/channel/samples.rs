@@ -26,6 +26,7 @@ pub(super) fn request(method: Method, minor: i64) -> Request {
         instrument: None,
         subject: "Shoes".to_owned(),
         authenticated: false,
+        three_ds: None,
         repetition: 0,
     }
 }

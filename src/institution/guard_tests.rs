@@ -77,6 +77,7 @@ fn request(operation: Operation) -> Request {
         instrument: None,
         subject: String::new(),
         authenticated: false,
+        three_ds: None,
         repetition: 0,
     }
 }

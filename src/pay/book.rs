@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 
 use super::amount::movable;
+use super::challenge::{AUTHENTICATORS_MAX, Enrolment, Enrolments, Mark, SENDS_MAX, Sends};
+use super::conversion::Conversion;
 use super::effect::{Call, CallKey, CallSecret, Effect};
 use super::error::{Error, RestoreError};
 use super::event::Event;
-use super::id::{MerchantId, OrderId, PaymentId};
+use super::id::{AccountId, MerchantId, OrderId, PaymentId};
 use super::ledger::Account;
 use super::order::{ORDERS_MAX, Order};
 use super::payment::{Payment, Taken};
 use super::record::Record;
 use super::requests::{REQUESTS_MAX, RequestKey, Requests};
-use crate::money::Currency;
+use crate::money::{Currency, Money};
 use crate::time::Timestamp;
 
 /// All orders and payments. It does nothing by itself: it takes events, and says what is to be done.
@@ -52,13 +54,24 @@ pub struct Book {
     payments: HashMap<PaymentId, Payment>,
     calls: HashMap<CallKey, PaymentId>,
     requests: Requests,
+    enrolments: Enrolments,
+    sends: Sends,
+    /// Which payment a transaction of 3-D Secure is for.
+    authentications: HashMap<String, PaymentId>,
 }
 
 /// Two books are equal when they know the same. Which requests are being answered right now is not knowledge.
 impl PartialEq for Book {
     fn eq(&self, other: &Book) -> bool {
-        (&self.orders, &self.payments, &self.calls, &self.requests)
-            == (&other.orders, &other.payments, &other.calls, &other.requests)
+        (&self.orders, &self.payments, &self.calls, &self.requests, &self.enrolments, &self.sends)
+            == (
+                &other.orders,
+                &other.payments,
+                &other.calls,
+                &other.requests,
+                &other.enrolments,
+                &other.sends,
+            )
     }
 }
 
@@ -77,6 +90,9 @@ impl Book {
             payments: HashMap::new(),
             calls: HashMap::new(),
             requests: Requests::new(requests_max),
+            enrolments: Enrolments::new(AUTHENTICATORS_MAX),
+            sends: Sends::new(SENDS_MAX),
+            authentications: HashMap::new(),
         }
     }
 
@@ -148,16 +164,12 @@ impl Book {
     fn take(&mut self, at: Timestamp, event: &Event) -> Result<Taken, Error> {
         match event {
             Event::OrderCreated { merchant, order, amount } => {
-                let amount = movable(*amount)?;
+                self.create(at, (merchant.clone(), order.clone()), *amount, None)
+            }
+            Event::OrderConverted { merchant, order, conversion } => {
+                movable(conversion.amount())?;
                 let name = (merchant.clone(), order.clone());
-                if self.orders.contains_key(&name) {
-                    return Err(Error::Exists("order"));
-                }
-                if self.orders.len() >= self.orders_max {
-                    return Err(Error::Full("orders"));
-                }
-                self.orders.insert(name, Order { amount, attempts: Vec::new(), created: at });
-                Ok(Taken::with([]))
+                self.create(at, name, conversion.presented(), Some(conversion.clone()))
             }
             Event::PaymentRequested { merchant, order, attempt, payment, method, amount } => {
                 let name = (merchant.clone(), order.clone());
@@ -168,13 +180,23 @@ impl Book {
                     return Err(Error::Exists("payment"));
                 }
                 found.attempts.push(payment.clone());
+                let conversion = found.conversion.clone();
                 let requested = Payment::requested(at, payment, name, *attempt, *method, *amount);
+                let requested = Payment { conversion, ..requested };
                 self.payments.insert(payment.clone(), requested);
                 Ok(Taken::with([]))
             }
             Event::Changed { merchant, payment, change } => {
                 let found = owned(&mut self.payments, merchant, payment)?;
+                let transaction = change.transaction();
+                let elsewhere = |id: &str| self.authentications.get(id).is_some_and(|other| other != payment);
+                if transaction.is_some_and(elsewhere) {
+                    return Err(Error::Exists("3-D Secure transaction"));
+                }
                 let taken = found.apply(at, change, &self.secret)?;
+                if let Some(id) = transaction {
+                    self.authentications.insert(id.to_owned(), payment.clone());
+                }
                 if let Some(key) = found.open().map(|open| open.key) {
                     self.calls.entry(key).or_insert_with(|| payment.clone());
                 }
@@ -189,6 +211,16 @@ impl Book {
             Event::Delivered { merchant, payment, sequence } => {
                 Ok(owned(&mut self.payments, merchant, payment)?.delivered(*sequence))
             }
+            Event::AuthenticatorEnrolled { merchant, account, salt } => {
+                self.enrolments.enrol(merchant, account, *salt).map(|()| Taken::with([]))
+            }
+            Event::AuthenticatorUsed { merchant, account, step } => {
+                self.enrolments.used(merchant, account, *step).map(|()| Taken::with([]))
+            }
+            Event::AuthenticatorRemoved { merchant, account } => {
+                self.enrolments.remove(merchant, account).map(|()| Taken::with([]))
+            }
+            Event::CodeCounted { marks } => self.sends.add(at, marks).map(|()| Taken::with([])),
             Event::RequestBegun { request, body } => {
                 let changed = self.requests.begin(at, *request, *body)?;
                 Ok(if changed { Taken::with([]) } else { Taken::NOTHING })
@@ -199,6 +231,24 @@ impl Book {
             }
             Event::RequestDropped { request } => self.requests.drop(request).map(|()| Taken::with([])),
         }
+    }
+
+    fn create(
+        &mut self,
+        at: Timestamp,
+        name: (MerchantId, OrderId),
+        amount: Money,
+        conversion: Option<Box<Conversion>>,
+    ) -> Result<Taken, Error> {
+        let amount = movable(amount)?;
+        if self.orders.contains_key(&name) {
+            return Err(Error::Exists("order"));
+        }
+        if self.orders.len() >= self.orders_max {
+            return Err(Error::Full("orders"));
+        }
+        self.orders.insert(name, Order { amount, conversion, attempts: Vec::new(), created: at });
+        Ok(Taken::with([]))
     }
 
     /// A payment, whoever's it is: for those who oversee all merchants.
@@ -219,6 +269,31 @@ impl Book {
     /// A merchant's payment; another merchant's is not found.
     pub fn payment(&self, merchant: &MerchantId, payment: &PaymentId) -> Option<&Payment> {
         self.payments.get(payment).filter(|p| p.merchant == *merchant)
+    }
+
+    /// The authenticator of a merchant's account; another merchant's is not found.
+    pub fn authenticator(&self, merchant: &MerchantId, account: &AccountId) -> Option<&Enrolment> {
+        self.enrolments.get(merchant, account)
+    }
+
+    /// How many codes under a mark count at a time: those of the hour before it.
+    ///
+    /// ```
+    /// use tollgate::{Timestamp, pay::{Book, CallSecret, Event, Mark, SENDS_WINDOW}};
+    /// let (mut book, mark) = (Book::new(CallSecret::new([7; 32])), Mark([1; 16]));
+    /// let at = Timestamp::default();
+    /// book.apply(at, Event::CodeCounted { marks: [mark].into() })?;
+    /// assert_eq!((book.codes(&mark, at), book.codes_free_at(&mark, at)), (1, Some(at.plus(SENDS_WINDOW))));
+    /// assert_eq!(book.codes(&mark, at.plus(SENDS_WINDOW)), 0);
+    /// # Ok::<(), tollgate::pay::Error>(())
+    /// ```
+    pub fn codes(&self, mark: &Mark, at: Timestamp) -> usize {
+        self.sends.count(mark, at)
+    }
+
+    /// When the oldest of them does not count any more; `None` when there is none.
+    pub fn codes_free_at(&self, mark: &Mark, at: Timestamp) -> Option<Timestamp> {
+        self.sends.free_at(mark, at)
     }
 
     /// The payment for which an institution was asked under this key: for answers that come by themselves.

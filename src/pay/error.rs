@@ -20,6 +20,13 @@ use crate::money::{AMOUNT_MINOR_MAX, Currency, Money};
 pub enum Error {
     /// Not an identifier; it says of what.
     BadId(&'static str),
+    /// The rate table lacks one of two currencies.
+    NoRate {
+        /// What is paid in.
+        from: Currency,
+        /// What the merchant settles in.
+        to: Currency,
+    },
     /// Not an idempotency key.
     BadKey,
     /// There is none of that name, or it is another merchant's: the two are not told apart.
@@ -96,6 +103,10 @@ pub enum Error {
     NoSendsLeft,
     /// The code was sent only just now.
     SentJustNow,
+    /// The authenticator's code was used before, or a later one was.
+    CodeUsed,
+    /// A result of 3-D Secure has another shape than EMV 3DS's; it says what is wrong.
+    BadThreeDs(&'static str),
     /// An authenticator's secret is too short, or it shows too few or too many digits.
     BadAuthenticator,
     /// A limit is reached; it says of what.
@@ -111,6 +122,7 @@ impl Error {
     pub const fn code(&self) -> &'static str {
         match self {
             Error::BadId(_) => "bad_id",
+            Error::NoRate { .. } => "no_rate",
             Error::BadKey => "bad_key",
             Error::NotFound(_) => "not_found",
             Error::Exists(_) => "exists",
@@ -134,6 +146,8 @@ impl Error {
             Error::NoTriesLeft => "no_tries_left",
             Error::NoSendsLeft => "no_sends_left",
             Error::SentJustNow => "sent_just_now",
+            Error::CodeUsed => "code_used",
+            Error::BadThreeDs(_) => "bad_three_ds",
             Error::BadAuthenticator => "bad_authenticator",
             Error::Full(_) => "full",
             Error::KeyReused => "key_reused",
@@ -149,6 +163,7 @@ impl fmt::Display for Error {
                 f,
                 "the {what}'s id is not 1 to {ID_BYTES_MAX} letters, digits, `-`, `_`, `.` or `:`, or holds a card number"
             ),
+            Error::NoRate { from, to } => write!(f, "there is no rate from {from} to {to}"),
             Error::BadKey => {
                 write!(f, "an idempotency key has 1 to {KEY_BYTES_MAX} visible ASCII characters")
             }
@@ -188,6 +203,10 @@ impl fmt::Display for Error {
             Error::SentJustNow => {
                 write!(f, "the code was sent just now; it is sent again after {CODE_SENDS_APART}")
             }
+            Error::CodeUsed => {
+                f.write_str("the authenticator's code was used before; its next one is good in half a minute")
+            }
+            Error::BadThreeDs(why) => f.write_str(why),
             Error::BadAuthenticator => {
                 f.write_str("an authenticator has a secret of 16 bytes or more and shows 6 to 8 digits")
             }

@@ -1,7 +1,9 @@
 //! What happened? Everything that changes an order or a payment, and nothing else does.
 
+use super::challenge::{Mark, ThreeDs};
+use super::conversion::Conversion;
 use super::effect::CallKey;
-use super::id::{ChannelId, DisputeId, MerchantId, OperatorId, OrderId, PaymentId, RefundId};
+use super::id::{AccountId, ChannelId, DisputeId, MerchantId, OperatorId, OrderId, PaymentId, RefundId};
 use super::requests::RequestKey;
 use super::state::{ChallengeResult, DeclineGroup, DisputeKind, Method, ReviewResult};
 use crate::decision::Outcome;
@@ -29,6 +31,15 @@ pub enum Event {
         order: OrderId,
         /// How much.
         amount: Money,
+    },
+    /// A merchant wants something paid, and settles in another currency than the payer pays in.
+    OrderConverted {
+        /// Who.
+        merchant: MerchantId,
+        /// What.
+        order: OrderId,
+        /// How much, in both currencies, and by which rate.
+        conversion: Box<Conversion>,
     },
     /// A payer wants to pay an order, whole.
     PaymentRequested {
@@ -83,6 +94,36 @@ pub enum Event {
         /// The notice's sequence.
         sequence: u32,
     },
+    /// An account's payer is to have an authenticator, which is confirmed by its first right code.
+    AuthenticatorEnrolled {
+        /// Whose account.
+        merchant: MerchantId,
+        /// Which account.
+        account: AccountId,
+        /// 128 random bits that its secret is derived with.
+        salt: [u8; 16],
+    },
+    /// A code of an authenticator was right. Recorded before anybody is told, so that it is good once.
+    AuthenticatorUsed {
+        /// Whose account.
+        merchant: MerchantId,
+        /// Which account.
+        account: AccountId,
+        /// The code's step.
+        step: u64,
+    },
+    /// An account has no authenticator any more.
+    AuthenticatorRemoved {
+        /// Whose account.
+        merchant: MerchantId,
+        /// Which account.
+        account: AccountId,
+    },
+    /// A code is about to be sent, or asked for, that counts against limits. Recorded before it is.
+    CodeCounted {
+        /// What it counts under: 1 to [`MARKS_MAX`](super::MARKS_MAX).
+        marks: Box<[Mark]>,
+    },
     /// A request with an idempotency key came in. See [`Book::answer`](super::Book::answer).
     RequestBegun {
         /// Caller, route and key.
@@ -109,11 +150,16 @@ impl Event {
     pub const fn name(&self) -> &'static str {
         match self {
             Event::OrderCreated { .. } => "order created",
+            Event::OrderConverted { .. } => "order with a conversion created",
             Event::PaymentRequested { .. } => "payment requested",
             Event::Changed { change, .. } => change.name(),
             Event::Described { .. } => "description",
             Event::Routed { .. } => "route",
             Event::Delivered { .. } => "delivery of a notice",
+            Event::AuthenticatorEnrolled { .. } => "enrolment of an authenticator",
+            Event::AuthenticatorUsed { .. } => "use of an authenticator",
+            Event::AuthenticatorRemoved { .. } => "removal of an authenticator",
+            Event::CodeCounted { .. } => "counting a code",
             Event::RequestBegun { .. } => "request begun",
             Event::RequestAnswered { .. } => "request answered",
             Event::RequestDropped { .. } => "request dropped",
@@ -135,6 +181,8 @@ pub enum Change {
     CodeSent,
     /// A code is about to be compared. Recorded before it is, so that it counts.
     CodeTried,
+    /// What came of 3-D Secure: before the payment is assessed, or during its challenge.
+    Authenticated(Box<ThreeDs>),
     /// Its challenge ended: the code was right, no tries or no time are left, or another way of proof said so.
     ChallengeEnded(ChallengeResult),
     /// Its review ended.
@@ -185,6 +233,7 @@ impl Change {
             Change::Assessed(_) => "assessment",
             Change::CodeSent => "sending a code",
             Change::CodeTried => "trying a code",
+            Change::Authenticated(_) => "result of 3-D Secure",
             Change::ChallengeEnded(_) => "end of a challenge",
             Change::ReviewEnded(_) => "end of a review",
             Change::Intended(operation) => operation.name(),
@@ -193,6 +242,16 @@ impl Change {
             Change::DisputeOpened { .. } => "dispute",
             Change::DisputeWon { .. } => "winning a dispute",
             Change::DisputeLost { .. } => "losing a dispute",
+        }
+    }
+}
+
+impl Change {
+    /// The transaction of 3-D Secure that it is about.
+    pub(super) fn transaction(&self) -> Option<&str> {
+        match self {
+            Change::Authenticated(found) => found.ds_trans_id(),
+            _ => None,
         }
     }
 }

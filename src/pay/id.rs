@@ -104,4 +104,10 @@ ids! {
     /// assert!(tollgate::pay::ChannelId::parse("acquirer-1").is_ok());
     /// ```
     ChannelId = "channel";
+    /// The payer's account at the merchant, by the merchant's own name of it.
+    ///
+    /// ```
+    /// assert!(tollgate::pay::AccountId::parse("customer-7").is_ok());
+    /// ```
+    AccountId = "account";
 }

@@ -7,12 +7,13 @@
 //!
 //! `event` is what happens, `state` where a payment can be; `transition`, `institution` and `dispute` are how
 //! the two meet. `order` says whether it may be paid now, `ledger` keeps the money, `challenge` the codes that
-//! payers prove themselves with, `requests` the answers under idempotency keys, `record` the bytes of all this.
+//! payers prove themselves with, `conversion` what a merchant gets in its own currency, `requests` the answers under idempotency keys, `record` the bytes of all this.
 //! docs/payments.md has the flow and the table of every state and event.
 
 mod amount;
 mod book;
 mod challenge;
+mod conversion;
 mod dispute;
 mod effect;
 mod error;
@@ -31,13 +32,17 @@ mod transition;
 pub use amount::amount;
 pub use book::Book;
 pub use challenge::{
-    Authenticator, CODE_KEPT, CODE_SENDS_APART, CODE_SENDS_MAX, CODE_TRIES_MAX, Challenge, Code, CodeSecret,
-    TotpHash,
+    AUTHENTICATORS_MAX, Authenticator, CODE_KEPT, CODE_SENDS_APART, CODE_SENDS_MAX, CODE_TRIES_MAX,
+    Challenge, Code, CodeSecret, Enrolment, MARKS_MAX, Mark, SENDS_MAX, SENDS_WINDOW, ThreeDs, TotpHash,
+    TransStatus,
 };
+pub use conversion::{Conversion, RATES_VERSION_BYTES_MAX};
 pub use effect::{Call, CallKey, CallSecret, Effect, Notice};
 pub use error::{Error, RestoreError};
 pub use event::{Answer, Change, Event, Operation};
-pub use id::{ChannelId, DisputeId, ID_BYTES_MAX, MerchantId, OperatorId, OrderId, PaymentId, RefundId};
+pub use id::{
+    AccountId, ChannelId, DisputeId, ID_BYTES_MAX, MerchantId, OperatorId, OrderId, PaymentId, RefundId,
+};
 pub use ledger::{Account, Ledger};
 pub use order::{ATTEMPTS_MAX, ORDERS_MAX, Order};
 pub use payment::{DISPUTES_MAX, Dispute, FACTS_BYTES_MAX, OPERATIONS_MAX, Payment, Phase, Requested};

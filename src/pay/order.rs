@@ -1,6 +1,7 @@
 //! What is to be paid, and may it be tried now?
 
 use super::amount::{movable, same};
+use super::conversion::Conversion;
 use super::error::Error;
 use super::id::PaymentId;
 use super::payment::Payment;
@@ -37,6 +38,8 @@ pub const ORDERS_MAX: usize = 1_000_000;
 pub struct Order {
     /// How much.
     pub amount: Money,
+    /// What that is in the merchant's own currency, when it settles in another.
+    pub conversion: Option<Box<Conversion>>,
     /// The payments, in the order of their attempts. Only the last can still end well.
     pub attempts: Vec<PaymentId>,
     /// When it was created.

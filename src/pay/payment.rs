@@ -1,6 +1,7 @@
 //! What is known about one payment?
 
-use super::challenge::Challenge;
+use super::challenge::{Challenge, ThreeDs};
+use super::conversion::Conversion;
 use super::effect::{Call, CallKey, CallSecret, Effect, Notice};
 use super::error::Error;
 use super::event::{Change, Operation};
@@ -55,6 +56,8 @@ pub struct Payment {
     pub(super) attempt: u32,
     pub(super) method: Method,
     pub(super) amount: Money,
+    /// The order's.
+    pub(super) conversion: Option<Box<Conversion>>,
     /// Never [`State::Unknown`]: where it is apart from what the institution has not answered.
     pub(super) beneath: State,
     pub(super) clearance: Clearance,
@@ -62,6 +65,8 @@ pub struct Payment {
     pub(super) challenge: Option<Challenge>,
     /// Whether the payer has proved who they are.
     pub(super) stepped_up: bool,
+    /// The last result of 3-D Secure.
+    pub(super) three_ds: Option<Box<ThreeDs>>,
     pub(super) ledger: Ledger,
     /// What the institution was asked for; only the last may be without an answer.
     pub(super) operations: Vec<Requested>,
@@ -182,10 +187,12 @@ impl Payment {
             attempt,
             method,
             amount,
+            conversion: None,
             beneath: State::Created,
             clearance: Clearance::Unassessed,
             challenge: None,
             stepped_up: false,
+            three_ds: None,
             ledger: Ledger::new(amount.currency),
             operations: Vec::new(),
             disputes: Vec::new(),
@@ -226,6 +233,11 @@ impl Payment {
     /// How much is to be paid.
     pub fn amount(&self) -> Money {
         self.amount
+    }
+
+    /// What that is in the currency that its merchant settles in, if that is another.
+    pub fn conversion(&self) -> Option<&Conversion> {
+        self.conversion.as_deref()
     }
 
     /// Where it is.
@@ -269,6 +281,11 @@ impl Payment {
     /// Whether the payer has proved who they are.
     pub fn is_stepped_up(&self) -> bool {
         self.stepped_up
+    }
+
+    /// The last result of 3-D Secure, if there was one.
+    pub fn three_ds(&self) -> Option<&ThreeDs> {
+        self.three_ds.as_deref()
     }
 
     /// By which channel it goes, once one was chosen.

@@ -1,13 +1,15 @@
 //! What is written of an event: its kind, a version, and bytes as the journal writes them.
 
+use super::challenge::{Mark, ThreeDs, TransStatus};
+use super::conversion::Conversion;
 use super::effect::CallKey;
 use super::event::{Answer, Change, Event, Operation};
-use super::id::{ChannelId, DisputeId, MerchantId, OperatorId, OrderId, PaymentId, RefundId};
+use super::id::{AccountId, ChannelId, DisputeId, MerchantId, OperatorId, OrderId, PaymentId, RefundId};
 use super::requests::RequestKey;
 use super::state::{ChallengeResult, DeclineGroup, DisputeKind, Method, ReviewResult};
 use crate::decision::Outcome;
-use crate::journal::wire::{Cursor, Malformed, put_bytes, put_signed, put_varint};
-use crate::money::{Currency, Money};
+use crate::journal::wire::{Cursor, Malformed, put_bytes, put_option, put_signed, put_varint};
+use crate::money::{Currency, Money, Rate};
 use crate::time::Timestamp;
 
 /// The version of every kind that this program writes, and the only one it reads so far.
@@ -24,6 +26,16 @@ mod kind {
     pub const DESCRIBED: u8 = 38;
     pub const DELIVERED: u8 = 39;
     pub const ROUTED: u8 = 40;
+    // What came later.
+    pub const AUTHENTICATOR_ENROLLED: u8 = 48;
+    pub const AUTHENTICATOR_USED: u8 = 49;
+    pub const AUTHENTICATOR_REMOVED: u8 = 50;
+    pub const CODE_COUNTED: u8 = 51;
+    pub const ORDER_CONVERTED: u8 = 52;
+
+    pub fn is_known(kind: u8) -> bool {
+        matches!(kind, ORDER_CREATED..=ROUTED | AUTHENTICATOR_ENROLLED..=ORDER_CONVERTED)
+    }
 }
 
 /// One event in the bytes of a record of the journal.
@@ -38,7 +50,7 @@ mod kind {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// What it is about: 32 to 40.
+    /// What it is about: 32 to 40, or 48 to 52.
     pub kind: u8,
     /// In which form.
     pub version: u8,
@@ -106,6 +118,37 @@ impl Record {
                 put_text(out, channel.as_str());
                 kind::ROUTED
             }
+            Event::AuthenticatorEnrolled { merchant, account, salt } => {
+                put_text(out, merchant.as_str());
+                put_text(out, account.as_str());
+                out.extend_from_slice(salt);
+                kind::AUTHENTICATOR_ENROLLED
+            }
+            Event::AuthenticatorUsed { merchant, account, step } => {
+                put_text(out, merchant.as_str());
+                put_text(out, account.as_str());
+                put_varint(out, *step);
+                kind::AUTHENTICATOR_USED
+            }
+            Event::AuthenticatorRemoved { merchant, account } => {
+                put_text(out, merchant.as_str());
+                put_text(out, account.as_str());
+                kind::AUTHENTICATOR_REMOVED
+            }
+            Event::OrderConverted { merchant, order, conversion } => {
+                put_text(out, merchant.as_str());
+                put_text(out, order.as_str());
+                put_money(out, conversion.presented());
+                out.extend_from_slice(conversion.rate().to().code().as_bytes());
+                conversion.rate().worth().iter().for_each(|worth| put_signed(out, *worth));
+                put_text(out, conversion.version());
+                kind::ORDER_CONVERTED
+            }
+            Event::CodeCounted { marks } => {
+                put_varint(out, marks.len() as u64);
+                marks.iter().for_each(|mark| out.extend_from_slice(&mark.0));
+                kind::CODE_COUNTED
+            }
         };
         Record { kind, version: VERSION, payload }
     }
@@ -119,7 +162,7 @@ impl Record {
     }
 
     fn decode(&self) -> Result<(Timestamp, Event), Malformed> {
-        if !(kind::ORDER_CREATED..=kind::ROUTED).contains(&self.kind) || self.version != VERSION {
+        if !kind::is_known(self.kind) || self.version != VERSION {
             return Err(Malformed::new(format!(
                 "it is of kind {} version {}, which this program does not know; a later release wrote it",
                 self.kind, self.version
@@ -165,6 +208,26 @@ impl Record {
                 payment: id(c, PaymentId::parse)?,
                 channel: id(c, ChannelId::parse)?,
             },
+            kind::AUTHENTICATOR_ENROLLED => Event::AuthenticatorEnrolled {
+                merchant: id(c, MerchantId::parse)?,
+                account: id(c, AccountId::parse)?,
+                salt: c.array()?,
+            },
+            kind::AUTHENTICATOR_USED => Event::AuthenticatorUsed {
+                merchant: id(c, MerchantId::parse)?,
+                account: id(c, AccountId::parse)?,
+                step: c.varint()?,
+            },
+            kind::AUTHENTICATOR_REMOVED => Event::AuthenticatorRemoved {
+                merchant: id(c, MerchantId::parse)?,
+                account: id(c, AccountId::parse)?,
+            },
+            kind::ORDER_CONVERTED => Event::OrderConverted {
+                merchant: id(c, MerchantId::parse)?,
+                order: id(c, OrderId::parse)?,
+                conversion: Box::new(conversion(c)?),
+            },
+            kind::CODE_COUNTED => Event::CodeCounted { marks: marks(c)? },
             _ => Event::Delivered {
                 merchant: id(c, MerchantId::parse)?,
                 payment: id(c, PaymentId::parse)?,
@@ -187,6 +250,7 @@ mod tag {
     pub const DISPUTE_LOST: u8 = 8;
     pub const CODE_SENT: u8 = 9;
     pub const CODE_TRIED: u8 = 10;
+    pub const AUTHENTICATED: u8 = 32;
 
     pub const AUTHORIZE: u8 = 0;
     pub const CAPTURE: u8 = 1;
@@ -207,6 +271,14 @@ fn put_change(out: &mut Vec<u8>, change: &Change) {
         }
         Change::CodeSent => out.push(tag::CODE_SENT),
         Change::CodeTried => out.push(tag::CODE_TRIED),
+        Change::Authenticated(found) => {
+            out.push(tag::AUTHENTICATED);
+            put_one_of(out, TransStatus::ALL, found.status());
+            put_text(out, found.version());
+            for text in [found.eci(), found.cavv(), found.ds_trans_id()] {
+                put_option(out, text, put_text);
+            }
+        }
         Change::ChallengeEnded(result) => {
             out.push(tag::CHALLENGE_ENDED);
             put_one_of(out, ChallengeResult::ALL, *result);
@@ -268,8 +340,15 @@ fn change(c: &mut Cursor<'_>) -> Result<Change, Malformed> {
         tag::DISPUTE_LOST => Change::DisputeLost { dispute: id(c, DisputeId::parse)? },
         tag::CODE_SENT => Change::CodeSent,
         tag::CODE_TRIED => Change::CodeTried,
+        tag::AUTHENTICATED => Change::Authenticated(Box::new(three_ds(c)?)),
         _ => return Err(Malformed::new("its change is unknown")),
     })
+}
+
+fn three_ds(c: &mut Cursor<'_>) -> Result<ThreeDs, Malformed> {
+    let (status, version) = (one_of(c, TransStatus::ALL)?, c.text()?);
+    let (eci, cavv, id) = (c.option(Cursor::text)?, c.option(Cursor::text)?, c.option(Cursor::text)?);
+    ThreeDs::new(status, version, eci, cavv, id).map_err(|e| Malformed::new(e.to_string()))
 }
 
 fn put_operation(out: &mut Vec<u8>, operation: &Operation) {
@@ -323,6 +402,16 @@ fn answer(c: &mut Cursor<'_>) -> Result<Answer, Malformed> {
     })
 }
 
+fn marks(c: &mut Cursor<'_>) -> Result<Box<[Mark]>, Malformed> {
+    let count: usize = c.number()?;
+    // Read one by one: a count that is wrong ends with the bytes.
+    let mut marks = Vec::new();
+    for _ in 0..count {
+        marks.push(Mark(c.array()?));
+    }
+    Ok(marks.into())
+}
+
 fn put_text(out: &mut Vec<u8>, text: &str) {
     put_bytes(out, text.as_bytes());
 }
@@ -341,11 +430,21 @@ fn put_money(out: &mut Vec<u8>, money: Money) {
 
 fn money(c: &mut Cursor<'_>) -> Result<Money, Malformed> {
     let minor = c.signed()?;
+    Ok(Money { minor, currency: currency(c)? })
+}
+
+fn currency(c: &mut Cursor<'_>) -> Result<Currency, Malformed> {
     let code: [u8; 3] = c.array()?;
     let currency = std::str::from_utf8(&code).ok().and_then(Currency::parse);
     let currency = currency.filter(|c| c.code().as_bytes() == code); // as it is written: in capitals
-    let currency = currency.ok_or_else(|| Malformed::new("a currency is unknown"))?;
-    Ok(Money { minor, currency })
+    currency.ok_or_else(|| Malformed::new("a currency is unknown"))
+}
+
+fn conversion(c: &mut Cursor<'_>) -> Result<Conversion, Malformed> {
+    let (presented, to) = (money(c)?, currency(c)?);
+    let rate = Rate::new(presented.currency, to, [c.signed()?, c.signed()?]);
+    let rate = rate.ok_or_else(|| Malformed::new("a rate is out of range"))?;
+    Conversion::by(rate, presented, c.text()?).map_err(|e| Malformed::new(e.to_string()))
 }
 
 fn put_one_of<T: PartialEq>(out: &mut Vec<u8>, all: &[T], one: T) {

@@ -1,7 +1,7 @@
 //! What follows from a change? The state machine: checks first, then changes. What institutions are asked for
 //! and say is in `institution`, what payers call back in `dispute`.
 
-use super::challenge::Challenge;
+use super::challenge::{Challenge, ThreeDs};
 use super::effect::{CallSecret, Effect};
 use super::error::Error;
 use super::event::{Answer, Change, Operation};
@@ -29,6 +29,7 @@ impl Payment {
                 self.challenged().ok_or(illegal)?.count(at)?;
                 Ok(Taken::with([Effect::Compare(self.id.clone())]))
             }
+            Change::Authenticated(found) => self.authenticated(found).ok_or(illegal),
             Change::ChallengeEnded(result) => self.challenge_ended(*result).ok_or(illegal),
             Change::ReviewEnded(result) => {
                 self.idle(&illegal)?;
@@ -59,6 +60,18 @@ impl Payment {
     /// The challenge that waits for a code.
     fn challenged(&mut self) -> Option<&mut Challenge> {
         self.challenge.as_mut().filter(|_| self.beneath == State::Challenged)
+    }
+
+    /// What the merchant's 3-D Secure says, before anybody decided or because somebody wants proof.
+    fn authenticated(&mut self, found: &ThreeDs) -> Option<Taken> {
+        let is_before = (self.beneath, self.clearance) == (State::Created, Clearance::Unassessed);
+        if !is_before && self.beneath != State::Challenged {
+            return None;
+        }
+        // A challenge ends by an event of its own, which says so.
+        self.stepped_up |= is_before && found.status().is_proof();
+        self.three_ds = Some(Box::new(found.clone()));
+        Some(Taken::with([]))
     }
 
     pub(super) fn settle(&self, status: Status) -> Effect {

@@ -71,6 +71,10 @@ standard_fields! {
     SETTLED_AT "settled_at" Timestamp false true "When `status` became known; at once when absent.";
     FRAUD "fraud" Bool false true "The label: whether the payment was fraud.";
     CAMPAIGN "campaign" Text false true "The label's kind, from the simulator or an investigation.";
+    THREE_DS_STATUS "three_ds_status" Text false false "What 3-D Secure came to: Y, A, N, U, R or C.";
+    ECI "eci" Text false false "The electronic commerce indicator of that, two digits.";
+    LIABILITY_SHIFT "liability_shift" Bool false false "Whether the issuer bears a fraud because of it.";
+    CROSS_BORDER "cross_border" Bool false false "Whether the payer's country is another than the merchant's.";
 }
 
 /// The fields of an item of the order, in slot order.

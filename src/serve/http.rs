@@ -164,6 +164,9 @@ async fn handle(
         | Route::Review
         | Route::Dispute
         | Route::Resolve
+        | Route::AuthenticatorEnrol
+        | Route::Authenticator
+        | Route::AuthenticatorRemove
         | Route::Spop
         | Route::Grpc
         | Route::Unknown => Err(nothing(&[])),

@@ -134,9 +134,12 @@ fn body(route: Route) -> Option<Value> {
         | Route::Review
         | Route::Dispute
         | Route::Resolve => ("application/json", json!({ "type": "object" }), true),
-        Route::Authz | Route::Signifyd | Route::Capture | Route::Void | Route::Callback => {
-            ("application/json", json!({ "type": "object" }), false)
-        }
+        Route::Authz
+        | Route::Signifyd
+        | Route::Capture
+        | Route::Void
+        | Route::AuthenticatorEnrol
+        | Route::Callback => ("application/json", json!({ "type": "object" }), false),
         _ => return None,
     };
     Some(json!({ "required": required, "content": content(kind, schema) }))

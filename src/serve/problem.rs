@@ -51,6 +51,7 @@ kinds! {
     BadPipeline 422 "bad-pipeline" "The pipeline has mistakes";
     PaymentRefused 422 "payment-refused" "The payment can't be made so";
     BadItem 422 "bad-item" "The value can't be on this list";
+    TooManyCodes 429 "too-many-codes" "There were too many codes lately";
     OverShare 429 "over-share" "The key has more requests in flight than its share";
     PaymentsOff 501 "payments-off" "No payments that move money are taken here";
     Shed 503 "shed" "There is more to do than can be done in time";

@@ -86,6 +86,9 @@ routes! {
     Review "review" "POST" "/v1/payments/{id}/review" Main Some(Scope::Review), "Approve, decline, or refund and report what is held for review.";
     Dispute "dispute" "POST" "/v1/payments/{id}/disputes" Main Some(Scope::Review), "Tell that a dispute was opened, won or lost.";
     Resolve "resolve" "POST" "/v1/payments/{id}/resolve" Main Some(Scope::Review), "Say by hand what became of what an institution never answered.";
+    AuthenticatorEnrol "authenticator_enrol" "POST" "/v1/accounts/{id}/authenticator" Main Some(Scope::Pay), "Enrol an authenticator app for a payer's account; with its first code, confirm it.";
+    Authenticator "authenticator" "GET" "/v1/accounts/{id}/authenticator" Main Some(Scope::Pay), "Whether an account has an authenticator.";
+    AuthenticatorRemove "authenticator_remove" "DELETE" "/v1/accounts/{id}/authenticator" Main Some(Scope::Pay), "Remove the authenticator of an account.";
     Callback "callback" "POST" "/v1/callbacks/{channel}" Main None, "What an institution tells by itself: signed by it, no key.";
     Decision "decision" "GET" "/v1/decisions/{id}" Main Some(Scope::Score), "The answer that a recent payment got.";
     Decisions "decisions" "GET" "/v1/decisions" Both Some(Scope::Score), "The latest decisions, newest first.";

@@ -3,7 +3,9 @@
 use tollgate::pay::*;
 use tollgate::{Money, Outcome, Span, Timestamp};
 
-use super::desk::{AUTHORIZE, Desk, changed, merchant, money, order, payment, requested, secret};
+use super::desk::{
+    AUTHORIZE, Desk, authenticated, changed, merchant, money, order, payment, requested, secret,
+};
 
 fn codes() -> CodeSecret {
     CodeSecret::new([8; 32])
@@ -211,5 +213,116 @@ fn what_is_no_code_is_wrong_and_what_is_no_authenticator_is_refused() {
     {
         let built = Authenticator::new(&vec![1; bytes], TotpHash::Sha1, digits);
         assert_eq!(built.is_ok(), is_good, "{bytes} bytes, {digits} digits");
+    }
+}
+
+fn account() -> AccountId {
+    AccountId::parse("ann").unwrap()
+}
+
+fn enrolled(salt: u8) -> Event {
+    Event::AuthenticatorEnrolled { merchant: merchant(), account: account(), salt: [salt; 16] }
+}
+
+fn used(step: u64) -> Event {
+    Event::AuthenticatorUsed { merchant: merchant(), account: account(), step }
+}
+
+#[test]
+fn an_authenticators_steps_are_used_up_whatever_the_clock_does_and_whenever_the_machine_stops() {
+    let at = |second: i64| Timestamp::from_micros(1_800_000_000_000_000 + second * 1_000_000).unwrap();
+    for restarts in 0..1 << 4 {
+        let mut desk = Desk::new(Method::Card);
+        let take = |desk: &mut Desk, second: i64, event: Event| -> Result<(), Error> {
+            let effects = desk.book.apply(at(second), event)?;
+            let [Effect::Persist(record)] = &effects[..] else { panic!("{effects:?}") };
+            desk.records.push(record.clone());
+            Ok(())
+        };
+        take(&mut desk, 0, enrolled(1)).unwrap();
+        let seed = codes().seed(&merchant(), &account(), &[1; 16]);
+        let app = Authenticator::new(&seed, TotpHash::Sha1, 6).unwrap();
+        let shown = |second: i64| {
+            let built = totp_rs::Builder::new().with_algorithm(totp_rs::Algorithm::SHA1).with_digits(6);
+            let totp = built.with_step_duration(30).with_secret(seed.to_vec()).build().unwrap();
+            totp.generate((at(second).micros() / 1_000_000) as u64).to_string()
+        };
+        // When it is now, when the code was shown, what becomes of it.
+        let tries = [
+            (0, 0, Some(Ok(()))),
+            (10, 0, Some(Err(Error::CodeUsed))),  // again
+            (30, 60, Some(Ok(()))),               // the payer's clock is ahead
+            (-40, 0, None),                       // ours went back: too early by two steps
+            (0, 0, Some(Err(Error::CodeUsed))),   // and by less: used all the same
+            (30, 30, Some(Err(Error::CodeUsed))), // one before the last that was used
+            (600, 30, None),                      // ours went ahead
+            (600, 600, Some(Ok(()))),
+        ];
+        for (n, (now, then, expected)) in tries.into_iter().enumerate() {
+            let step = app.accepts(&shown(then), at(now), None);
+            let taken = step.map(|step| take(&mut desk, now, used(step)));
+            assert_eq!(taken, expected, "{n}");
+            if restarts >> (n % 4) & 1 == 1 {
+                desk.book = Book::new(secret()).restore(&desk.records).unwrap();
+            }
+        }
+        // Removed, and enrolled anew: another secret, and nothing is used.
+        let removed = Event::AuthenticatorRemoved { merchant: merchant(), account: account() };
+        take(&mut desk, 700, removed).unwrap();
+        assert!(desk.book.authenticator(&merchant(), &account()).is_none());
+        take(&mut desk, 700, enrolled(2)).unwrap();
+        assert_eq!(desk.book.authenticator(&merchant(), &account()).unwrap().last, None);
+        assert_ne!(codes().seed(&merchant(), &account(), &[2; 16]), seed);
+    }
+}
+
+#[test]
+fn a_seed_is_for_one_merchant_account_and_enrolment_and_shows_nowhere() {
+    let (ann, bob) = (account(), AccountId::parse("bob").unwrap());
+    let other = MerchantId::parse("m1a").unwrap();
+    let first = codes().seed(&merchant(), &ann, &[1; 16]);
+    assert_eq!((first.len(), &first), (20, &codes().seed(&merchant(), &ann, &[1; 16])));
+    for different in [
+        codes().seed(&merchant(), &bob, &[1; 16]),
+        codes().seed(&other, &AccountId::parse("nn").unwrap(), &[1; 16]),
+        codes().seed(&merchant(), &ann, &[2; 16]),
+        CodeSecret::new([9; 32]).seed(&merchant(), &ann, &[1; 16]),
+    ] {
+        assert_ne!(different, first);
+    }
+}
+
+#[test]
+fn a_result_of_3ds_is_taken_before_assessment_and_while_challenged_and_for_one_payment() {
+    let found = |status, n| changed(authenticated(status, n));
+    // Before: it counts as proof, so that an institution which wants one is not asked for another.
+    let mut before = Desk::new(Method::Card);
+    before.apply(found(TransStatus::Authenticated, 1));
+    assert!(before.payment().is_stepped_up());
+    let mut unproved = Desk::new(Method::Card);
+    unproved.apply(found(TransStatus::Unavailable, 1));
+    assert!(!unproved.payment().is_stepped_up());
+    let cleared = Desk::new(Method::Card).then([Change::Assessed(Outcome::Approve)]);
+    assert!(matches!(
+        cleared.clone().attempt(found(TransStatus::Authenticated, 1)),
+        Err(Error::Illegal { .. })
+    ));
+    // During a challenge it is kept; the challenge ends by an event of its own.
+    let mut desk = challenged();
+    desk.apply(found(TransStatus::Wanted, 1));
+    desk.apply(found(TransStatus::Authenticated, 1));
+    assert_eq!(desk.payment().three_ds().unwrap().eci(), Some("05"));
+    assert!(!desk.payment().is_stepped_up() && desk.payment().state() == State::Challenged);
+    desk.apply(changed(Change::ChallengeEnded(ChallengeResult::Failed)));
+    let id = PaymentId::parse("p2").unwrap();
+    desk.apply(requested(2, id.clone(), Method::Card));
+    let again = |n| {
+        let change = authenticated(TransStatus::Authenticated, n);
+        Event::Changed { merchant: merchant(), payment: id.clone(), change }
+    };
+    for book in [desk.book.clone(), Book::new(secret()).restore(&desk.records).unwrap()] {
+        let mut other = Desk { book, records: desk.records.clone() };
+        assert_eq!(other.attempt(again(1)), Err(Error::Exists("3-D Secure transaction")));
+        other.apply(again(2));
     }
 }

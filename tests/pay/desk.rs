@@ -42,6 +42,17 @@ pub fn dispute(id: &str, minor: i64, kind: DisputeKind) -> Change {
 pub const AUTHORIZE: Change = Change::Intended(Operation::Authorize);
 pub const VOID: Change = Change::Intended(Operation::Void);
 
+/// A result of 3-D Secure; each number is a transaction of its own.
+pub fn authenticated(status: TransStatus, number: u64) -> Change {
+    let id = format!("97267598-fae6-48f2-8083-{number:012x}");
+    let [eci, cavv] = match status {
+        TransStatus::Authenticated => [Some("05"), Some("AAIBBYNoEwAAACcKhAJkdQAAAAA=")],
+        TransStatus::Attempted => [Some("01"), Some("AAIBBYNoEwAAACcKhAJkdQAAAAA=")],
+        _ => [None; 2],
+    };
+    Change::Authenticated(Box::new(ThreeDs::new(status, "2.2.0", eci, cavv, Some(&id)).unwrap()))
+}
+
 #[derive(Clone)]
 pub struct Desk {
     pub book: Book,

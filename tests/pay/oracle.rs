@@ -234,6 +234,16 @@ impl Facts {
                 self.no = i64::from(self.proof == 3);
                 "ok"
             }
+            Change::Authenticated(found) => {
+                let before = self.beneath() == "created" && self.assessed == 0;
+                if !before && self.beneath() != "challenged" {
+                    return "illegal_transition";
+                }
+                if before && ["Y", "A"].contains(&found.status().name()) {
+                    self.proof = 2;
+                }
+                "ok"
+            }
             Change::Assessed(_) | Change::ChallengeEnded(_) => "illegal_transition",
             Change::ReviewEnded(result) => {
                 if let Some(why) = self.waits() {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use tollgate::pay::*;
 use tollgate::{AMOUNT_MINOR_MAX, Money, Outcome, Span, Timestamp};
 
-use super::desk::{currency, secret};
+use super::desk::{authenticated, currency, secret};
 use super::oracle::Oracle;
 use super::random::Random;
 
@@ -105,6 +105,9 @@ impl World {
         match (sensible, self.random.below(12)) {
             ("created", 0..4) => Change::Assessed(self.random.of(&Outcome::ALL)),
             ("created", 4..6) => Change::Assessed(Outcome::Approve),
+            ("created" | "challenged", 11) => {
+                authenticated(self.random.of(TransStatus::ALL), self.random.next() >> 16)
+            }
             ("created", 6..11) => Change::Intended(Operation::Authorize),
             ("challenged", 0..2) => Change::CodeSent,
             ("challenged", 2..6) => Change::CodeTried,

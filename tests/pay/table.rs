@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use tollgate::Outcome;
 use tollgate::pay::*;
 
-use super::desk::{AUTHORIZE, Desk, VOID, capture, changed, dispute, money, refund};
+use super::desk::{AUTHORIZE, Desk, VOID, authenticated, capture, changed, dispute, money, refund};
 
 const PAGE: &str = "docs/payments.md";
 
@@ -92,6 +92,7 @@ fn events(desk: &Desk) -> Vec<(String, Change)> {
     }
     rows.push(("code sent".to_owned(), Change::CodeSent));
     rows.push(("code tried".to_owned(), Change::CodeTried));
+    rows.push(("result of 3-D Secure".to_owned(), authenticated(TransStatus::Authenticated, 1)));
     for &result in ChallengeResult::ALL {
         rows.push((format!("challenge {result}"), Change::ChallengeEnded(result)));
     }

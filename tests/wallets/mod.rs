@@ -147,6 +147,7 @@ impl Wired {
             instrument: None,
             subject: "Shoes, \u{978b} & more".to_owned(),
             authenticated: false,
+            three_ds: None,
             repetition: 0,
         }
     }

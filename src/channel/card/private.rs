@@ -6,8 +6,14 @@ use crate::pay::CallKey;
 pub(crate) const KEY: &str = "CK";
 /// The key of the authorization that it is about.
 pub(crate) const ORIGINAL: &str = "OK";
-/// Whether the payer has proved who they are; Mastercard's numbers: 212 is yes, 210 no.
+/// Whether the payer has proved who they are; Mastercard's numbers: 212 is yes, 211 that 3-D Secure vouches for the
+/// attempt, 210 no.
 pub(crate) const SECURITY: &str = "42";
+/// What 3-D Secure vouches with, by Mastercard's numbers: the authentication value in Base64, and the protocol (2) with
+/// the directory server's transaction. The indicator has no number there.
+pub(crate) const CAVV: &str = "43";
+pub(crate) const TRANSACTION: &str = "66";
+pub(crate) const ECI: &str = "EC";
 /// The card verification value; Mastercard's number, too.
 pub(crate) const CVV: &str = "92";
 

@@ -11,7 +11,7 @@ use super::private;
 use super::terms::Terms;
 use crate::channel::{Instrument, Request};
 use crate::error::Error;
-use crate::pay::{CallKey, Operation};
+use crate::pay::{CallKey, Operation, ThreeDs, TransStatus};
 use crate::token::redact;
 
 /// Processing codes, field 3: goods and services, and giving back.
@@ -51,6 +51,7 @@ impl Terms {
     /// #     instrument: None,
     /// #     subject: "Shoes".to_owned(),
     /// #     authenticated: false,
+    /// #     three_ds: None,
     /// #     repetition: 0,
     /// # };
     /// let terms = Terms::default();
@@ -158,16 +159,30 @@ fn place(terms: &Terms, request: &Request) -> String {
 }
 
 fn private_field(request: &Request, original: Option<CallKey>) -> Zeroizing<String> {
+    let authorizes = request.call.operation == Operation::Authorize && original.is_none();
     // With room for all, so that growing leaves no copy behind.
-    let mut field = Zeroizing::new(String::with_capacity(160));
+    let mut field = Zeroizing::new(String::with_capacity(256));
     private::put(&mut field, private::KEY, &request.call.key.to_string());
     if let Some(original) = original {
         private::put(&mut field, private::ORIGINAL, &original.to_string());
     }
-    private::put(&mut field, private::SECURITY, if request.authenticated { "212" } else { "210" });
+    let three_ds = request.three_ds.as_ref().filter(|_| authorizes);
+    let security = match three_ds.map(ThreeDs::status) {
+        Some(TransStatus::Attempted) => "211",
+        _ if request.authenticated => "212",
+        _ => "210",
+    };
+    private::put(&mut field, private::SECURITY, security);
+    if let Some(found) = three_ds {
+        for (tag, text) in [(private::ECI, found.eci()), (private::CAVV, found.cavv())] {
+            text.iter().for_each(|text| private::put(&mut field, tag, text));
+        }
+        if let Some(id) = found.ds_trans_id() {
+            private::put(&mut field, private::TRANSACTION, &format!("2{id}"));
+        }
+    }
     if let Some(Instrument::Card { cvv: Some(cvv), .. }) = &request.instrument
-        && request.call.operation == Operation::Authorize
-        && original.is_none()
+        && authorizes
     {
         private::put(&mut field, private::CVV, cvv);
     }

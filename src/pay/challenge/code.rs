@@ -7,11 +7,18 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::sends::Mark;
+use crate::pay::id::{AccountId, MerchantId};
 use crate::pay::payment::Payment;
 use crate::pay::state::State;
 
 /// Digits of a code.
 const DIGITS: usize = 6;
+/// Bytes of an authenticator's secret: what RFC 4226 recommends.
+const SEED_BYTES: usize = 20;
+/// What is derived besides codes begins with a number that no merchant's id has for its length.
+const SEED: u64 = u64::MAX;
+const MARK: u64 = u64::MAX - 1;
 
 /// What codes are derived with: merchant, payment, amount, currency and the challenge's number. A code is
 /// right for these alone, is kept nowhere, and is the same after a restart.
@@ -49,6 +56,45 @@ impl CodeSecret {
             number /= 10;
         }
         Some(Code(digits))
+    }
+
+    /// The secret of an account's authenticator, for the app and for [`Authenticator`](super::Authenticator): derived
+    /// from merchant, account and the enrolment's salt, so that it is kept nowhere and the same after a restart.
+    ///
+    /// ```
+    /// use tollgate::pay::{AccountId, CodeSecret, MerchantId};
+    /// let (secret, merchant) = (CodeSecret::new([7; 32]), MerchantId::parse("m1")?);
+    /// let (ann, bob) = (AccountId::parse("ann")?, AccountId::parse("bob")?);
+    /// let seed = secret.seed(&merchant, &ann, &[1; 16]);
+    /// assert_eq!(seed.len(), 20);
+    /// assert_ne!(seed, secret.seed(&merchant, &bob, &[1; 16]));
+    /// assert_ne!(seed, secret.seed(&merchant, &ann, &[2; 16]));
+    /// # Ok::<(), tollgate::pay::Error>(())
+    /// ```
+    pub fn seed(&self, merchant: &MerchantId, account: &AccountId, salt: &[u8; 16]) -> Zeroizing<Vec<u8>> {
+        let parts = [merchant.as_str().as_bytes(), account.as_str().as_bytes(), salt.as_slice()];
+        let mut tag = Zeroizing::new(self.tag(SEED, &parts));
+        tag.truncate(SEED_BYTES);
+        tag
+    }
+
+    /// What codes are counted by, without being it: `kind` tells a phone number from an address.
+    pub fn mark(&self, kind: &str, value: &str) -> Mark {
+        let tag = self.tag(MARK, &[kind.as_bytes(), value.as_bytes()]);
+        let mut mark = [0; 16];
+        mark.iter_mut().zip(tag).for_each(|(to, from)| *to = from);
+        Mark(mark)
+    }
+
+    fn tag(&self, what: u64, parts: &[&[u8]]) -> Vec<u8> {
+        // An HMAC takes a key of any length.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&*self.0) else { return Vec::new() };
+        mac.update(&what.to_le_bytes());
+        for part in parts {
+            mac.update(&(part.len() as u64).to_le_bytes());
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().to_vec()
     }
 
     /// Whether what the payer typed is the code, compared in constant time; spaces in it don't count. Only for

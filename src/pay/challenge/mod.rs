@@ -5,9 +5,17 @@
 //! restart gives anybody more guesses, and of two right codes at once one passes.
 
 mod code;
+mod enrolment;
+mod sends;
+mod three_ds;
 mod totp;
 
 pub use code::{Code, CodeSecret};
+pub(super) use enrolment::Enrolments;
+pub use enrolment::{AUTHENTICATORS_MAX, Enrolment};
+pub(super) use sends::Sends;
+pub use sends::{MARKS_MAX, Mark, SENDS_MAX, SENDS_WINDOW};
+pub use three_ds::{ThreeDs, TransStatus};
 pub use totp::{Authenticator, TotpHash};
 
 use super::error::Error;

@@ -163,6 +163,9 @@ impl Asked {
                 self.shown(StatusCode::OK, &merchant, &payment).await
             }
             Route::Reviews => self.reviews().await,
+            Route::AuthenticatorEnrol | Route::Authenticator | Route::AuthenticatorRemove => {
+                self.authenticator().await
+            }
             _ => {
                 let (merchant, payment) = self.payment()?;
                 self.act(&merchant, &payment).await?;
@@ -217,7 +220,12 @@ impl Asked {
 impl Route {
     /// Whether it may have an effect, so that a repetition is to be told apart.
     fn changes(self) -> bool {
-        !matches!(self, Route::Order | Route::Payment | Route::Reviews)
+        match self {
+            Route::Order | Route::Payment | Route::Reviews => false,
+            // Its answer has a secret, which is not to be kept; the same again begins anew.
+            Route::AuthenticatorEnrol | Route::Authenticator | Route::AuthenticatorRemove => false,
+            _ => true,
+        }
     }
 }
 

@@ -46,6 +46,7 @@ impl Cashier {
             instrument: held.and_then(|held| held.instrument.clone()),
             subject: payment.order().to_string(),
             authenticated: payment.is_stepped_up(),
+            three_ds: payment.three_ds().filter(|found| found.status().is_proof()).cloned(),
             repetition: u32::from(self.calls.lock().sent.contains(&call.key)),
         };
         Some((request, payment.channel().cloned()))

@@ -8,10 +8,14 @@ use zeroize::Zeroizing;
 use super::merchants::money;
 use super::stepup::Proof;
 use crate::channel::Instrument;
-use crate::money::Money;
-use crate::pay::{DisputeKind, Method, Scheme};
+use crate::money::{Currency, Money};
+use crate::pay::{DisputeKind, Method, Scheme, ThreeDs, TransStatus};
 use crate::serve::problem::{Kind, Problem};
 use crate::token::contains_pan;
+
+/// Digits of a phone number, country code included.
+const PHONE_DIGITS_MIN: usize = 7;
+const PHONE_DIGITS_MAX: usize = 15;
 
 /// An order to be created.
 #[derive(Deserialize)]
@@ -19,6 +23,8 @@ use crate::token::contains_pan;
 pub(super) struct OrderBody {
     pub(super) id: String,
     amount: String,
+    /// The currency that the merchant gets its money in.
+    settlement: Option<String>,
 }
 
 /// A payment to be made.
@@ -33,7 +39,9 @@ pub(super) struct PayBody {
     /// What a wallet shows to be read by the merchant.
     code: Option<String>,
     /// Where a one-time code is sent, should one be needed.
-    pub(super) phone: Option<String>,
+    phone: Option<String>,
+    /// What came of 3-D Secure, when the merchant asked before it came here.
+    three_ds: Option<ThreeDsBody>,
     /// What is known of the payment, as `/v1/score` takes it.
     facts: Option<Box<RawValue>>,
 }
@@ -70,16 +78,37 @@ pub(super) struct RefundBody {
 #[serde(deny_unknown_fields)]
 pub(super) struct ChallengeBody {
     code: Option<String>,
-    three_ds: Option<ThreeDs>,
+    three_ds: Option<ThreeDsBody>,
     #[serde(default)]
     resend: bool,
 }
 
 /// What the merchant's 3-D Secure server came to.
 #[derive(Deserialize)]
-struct ThreeDs {
+#[serde(deny_unknown_fields)]
+struct ThreeDsBody {
+    /// `messageVersion`.
+    version: String,
     /// `transStatus`.
-    status: String,
+    trans_status: String,
+    eci: Option<String>,
+    /// `authenticationValue`.
+    #[serde(alias = "authentication_value")]
+    cavv: Option<String>,
+    /// `dsTransID`.
+    ds_trans_id: Option<String>,
+}
+
+impl ThreeDsBody {
+    fn result(&self) -> Result<Box<ThreeDs>, Problem> {
+        let docs = "docs/payments.md has the shape of each trans_status";
+        let status = TransStatus::ALL.iter().copied().find(|s| s.name() == self.trans_status);
+        let unknown = || refused("bad_three_ds", "`trans_status` is one of Y, A, N, U, R, C").remedy(docs);
+        let id = self.ds_trans_id.as_ref().map(|id| id.to_ascii_lowercase());
+        let (eci, cavv) = (self.eci.as_deref(), self.cavv.as_deref());
+        let found = ThreeDs::new(status.ok_or_else(unknown)?, &self.version, eci, cavv, id.as_deref());
+        found.map(Box::new).map_err(|e| refused(e.code(), e.to_string()).remedy(docs))
+    }
 }
 
 /// Somebody has looked.
@@ -162,6 +191,12 @@ impl OrderBody {
     pub(super) fn amount(&self) -> Result<Money, Problem> {
         amount(&self.amount)
     }
+
+    /// The currency that the merchant gets its money in, if it says so.
+    pub(super) fn settlement(&self) -> Result<Option<Currency>, Problem> {
+        let unknown = || refused("bad_currency", "`settlement` is no ISO 4217 code with a minor unit");
+        self.settlement.as_deref().map(|code| Currency::parse(code).ok_or_else(unknown)).transpose()
+    }
 }
 
 impl CaptureBody {
@@ -197,6 +232,26 @@ impl PayBody {
                 Err(refused("bad_instrument", "a payment has a `card` or a `code`, not both"))
             }
         }
+    }
+
+    /// Where a one-time code is sent: the number as E.164 has it.
+    pub(super) fn phone(&self) -> Result<Option<String>, Problem> {
+        let Some(text) = &self.phone else { return Ok(None) };
+        let number: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')')).collect();
+        let is_number = number.strip_prefix('+').is_some_and(|digits| {
+            (PHONE_DIGITS_MIN..=PHONE_DIGITS_MAX).contains(&digits.len())
+                && !digits.starts_with('0')
+                && digits.bytes().all(|b| b.is_ascii_digit())
+        });
+        match is_number {
+            true => Ok(Some(number)),
+            false => Err(refused("bad_phone", "`phone` is a number as E.164 has it, such as +4915112345678")),
+        }
+    }
+
+    /// What came of 3-D Secure before.
+    pub(super) fn three_ds(&self) -> Result<Option<Box<ThreeDs>>, Problem> {
+        self.three_ds.as_ref().map(ThreeDsBody::result).transpose()
     }
 
     /// What is known of it.
@@ -245,14 +300,14 @@ impl ChallengeBody {
     pub(super) fn proof(self) -> Result<Proof, Problem> {
         match (self.code, self.three_ds, self.resend) {
             (Some(code), None, false) => Ok(Proof::Code(Zeroizing::new(code))),
-            (None, Some(three_ds), false) => Ok(Proof::ThreeDs(three_ds.status)),
+            (None, Some(three_ds), false) => three_ds.result().map(Proof::ThreeDs),
             (None, None, true) => Ok(Proof::Again),
             _ => Err(Problem::new(
                 Kind::BadRequest,
                 "a challenge is answered by one of `code`, `three_ds`, `resend`",
             )
             .remedy(
-                "send {\"code\": \"123456\"}, {\"three_ds\": {\"status\": \"Y\"}} or {\"resend\": true}",
+                "send {\"code\": \"123456\"}, {\"three_ds\": {\"trans_status\": \"Y\", ...}} or {\"resend\": true}",
             )),
         }
     }

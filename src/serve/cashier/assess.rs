@@ -10,7 +10,7 @@ use super::happen::{Fault, changed, happen};
 use super::{Cashier, Held};
 use crate::channel::Instrument;
 use crate::codec::{PaymentTable, RowError, Sheet};
-use crate::pay::{Change, Event, FACTS_BYTES_MAX, MerchantId, Method, PaymentId};
+use crate::pay::{Change, Event, FACTS_BYTES_MAX, MerchantId, Method, PaymentId, ThreeDs};
 use crate::payment::Payment;
 use crate::schema::{Country, FieldId, Schema, Value, field};
 use crate::serve::app::App;
@@ -51,6 +51,10 @@ pub(super) async fn assess(
         if let Some(card) = &card {
             put(field::CARD, Value::Token(card))?;
         }
+        if let Some(found) = book.three_ds() {
+            vouched(found).into_iter().flatten().try_for_each(|(id, value)| put(id, value))?;
+        }
+        fill_countries(schema, payment, cashier.merchants.country(book.merchant()));
         *kept.lock() = line(schema, payment);
         Ok(())
     };
@@ -71,6 +75,31 @@ pub(super) async fn assess(
     };
     cashier.take(described)?;
     happen(app, cashier, changed(merchant, payment, Change::Assessed(scored.outcome))).await
+}
+
+/// What 3-D Secure came to, as facts for rules and windows.
+fn vouched(found: &ThreeDs) -> [Option<(FieldId, Value<'_>)>; 4] {
+    [
+        Some((field::AUTHENTICATED, Value::Bool(found.status().is_proof()))),
+        Some((field::THREE_DS_STATUS, Value::Text(found.status().name()))),
+        Some((field::LIABILITY_SHIFT, Value::Bool(found.shifts_liability()))),
+        found.eci().map(|eci| (field::ECI, Value::Text(eci))),
+    ]
+}
+
+/// The merchant's country, unless it was sent, and whether the payer's is another: the card's country, else that of the
+/// billing address.
+fn fill_countries(schema: &Schema, payment: &mut Payment, merchant: Option<Country>) {
+    if let Some(country) = merchant.filter(|_| !payment.has(field::MERCHANT_COUNTRY)) {
+        // Any country fits.
+        let _ = payment.set(schema, field::MERCHANT_COUNTRY, Value::Country(country));
+    }
+    let payer = payment.country(field::CARD_COUNTRY).or_else(|| payment.country(field::BILLING_COUNTRY));
+    if let (Some(payer), Some(merchant)) = (payer, payment.country(field::MERCHANT_COUNTRY))
+        && !payment.has(field::CROSS_BORDER)
+    {
+        let _ = payment.set(schema, field::CROSS_BORDER, Value::Bool(payer != merchant));
+    }
 }
 
 fn card(held: &Held) -> Option<zeroize::Zeroizing<String>> {
@@ -95,7 +124,8 @@ pub(super) async fn settle(
     payment: &PaymentId,
     status: Status,
 ) -> Result<(), Fault> {
-    let facts = cashier.book.lock().any(payment).map(|p| p.facts().to_vec()).unwrap_or_default();
+    let known = cashier.book.lock().any(payment).map(|p| (p.facts().to_vec(), p.three_ds().cloned()));
+    let (facts, three_ds) = known.unwrap_or_default();
     if facts.is_empty() {
         return Ok(()); // given up before anybody had decided about it: no window knows it
     }
@@ -110,6 +140,10 @@ pub(super) async fn settle(
                 ];
                 log::event(Level::Warn, "not_settled", &fields);
                 return Ok(None);
+            }
+            // What the challenge came to is known by now.
+            for (id, value) in three_ds.iter().flat_map(vouched).flatten() {
+                let _ = desk.payment.set(turn.current().pipeline().schema(), id, value);
             }
             turn.settle(&desk.payment, Settlement { status }).map(Some).map_err(|busy| not_recorded(&busy))
         })?

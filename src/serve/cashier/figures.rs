@@ -40,6 +40,10 @@ impl Cashier {
             let open = way.channel.breaker().phase() != "closed";
             out.gauge(&[("channel", way.name.as_str())], f64::from(u8::from(open)))?;
         }
+        out.family("codes", "counter", "One-time codes, by what became of them: sent, failed.")?;
+        for (what, count) in self.sender.counts() {
+            out.count(&[("what", what)], count)?;
+        }
         out.family("institution_in_flight", "gauge", "Requests on their way to an institution.")?;
         for way in self.ways.all() {
             out.gauge(&[("channel", way.name.as_str())], way.channel.in_flight() as f64)?;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Cashier, ask, assess, stepup};
+use super::{Cashier, ask, assess, codes};
 use crate::journal::{Busy, Ticket};
 use crate::pay::{
     ANSWER_BYTES_MAX, Change, Effect, Error as Refusal, Event, MerchantId, Operation, Payment, PaymentId,
@@ -155,15 +155,23 @@ pub(super) async fn follow(
     cashier: &Arc<Cashier>,
     mut todo: VecDeque<Effect>,
 ) -> Result<(), Fault> {
+    let mut refused = Ok(());
     while let Some(effect) = todo.pop_front() {
         match effect {
             Effect::Call(call) => todo.extend(ask::call(cashier, call).await?),
             Effect::Settle(payment, status) => assess::settle(app, cashier, &payment, status).await?,
             Effect::StepUp(payment) => {
                 cashier.expires(&payment);
-                todo.extend(stepup::send(cashier, &payment).await?);
+                match codes::begin(cashier, &payment).await {
+                    // Nobody guesses on: the challenge is over, and whoever asked is told why.
+                    Err(fault) if cashier.proof(&payment).is_closed() => {
+                        todo.extend(codes::close(cashier, &payment).await?);
+                        refused = Err(fault);
+                    }
+                    begun => todo.extend(begun?),
+                }
             }
-            Effect::SendCode(payment) => stepup::deliver(cashier, &payment),
+            Effect::SendCode(payment) => codes::deliver(cashier, &payment).await,
             Effect::Review(payment) => cashier.expires(&payment),
             Effect::Label(payment, fraud) => assess::label(&payment, fraud),
             Effect::Query(_) => cashier.work.notify_one(),
@@ -171,7 +179,7 @@ pub(super) async fn follow(
             Effect::Compare(_) | Effect::Persist(_) | Effect::Notify(_) => {}
         }
     }
-    Ok(())
+    refused
 }
 
 /// Takes a payment as far as it goes without anybody: it is authorized once cleared, and captured once authorized.

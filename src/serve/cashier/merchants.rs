@@ -6,6 +6,7 @@ use super::settings::{Capture, MerchantEntry};
 use crate::error::{Error, ErrorKind};
 use crate::money::{Currency, Money};
 use crate::pay::{MerchantId, Method};
+use crate::schema::Country;
 
 /// What is particular to merchants; the others may do everything.
 pub(super) struct Merchants(HashMap<MerchantId, Merchant>);
@@ -15,6 +16,9 @@ struct Merchant {
     methods: Option<Vec<Method>>,
     currencies: Option<Vec<Currency>>,
     amount_max: Vec<Money>,
+    country: Option<Country>,
+    settlement: Option<Currency>,
+    three_ds: Option<String>,
 }
 
 /// `12.34 EUR`.
@@ -26,6 +30,20 @@ pub(super) fn money(text: &str) -> Result<Money, String> {
     let currency = Currency::parse(code)
         .ok_or_else(|| "the currency is no ISO 4217 code with a minor unit".to_owned())?;
     Money::parse(amount, currency).map_err(|e| e.to_string())
+}
+
+/// An address that a payer's browser may be sent to.
+fn page(url: &str) -> Result<String, String> {
+    let wrong = || "it is no address of a page; write it as https://HOST/PATH".to_owned();
+    let uri: hyper::Uri = url.parse().map_err(|_| wrong())?;
+    let authority = uri.authority().ok_or_else(wrong)?;
+    let is_here = matches!(authority.host(), "127.0.0.1" | "localhost" | "[::1]");
+    match uri.scheme_str() {
+        _ if authority.as_str().contains('@') => Err(wrong()),
+        Some("https") => Ok(url.to_owned()),
+        Some("http") if is_here => Ok(url.to_owned()),
+        _ => Err(wrong()),
+    }
 }
 
 impl Merchants {
@@ -59,6 +77,20 @@ impl Merchants {
                     .iter()
                     .map(|text| money(text).map_err(|why| wrong(format!("`amount_max`: {why}"))))
                     .collect::<Result<_, _>>()?,
+                country: entry
+                    .country
+                    .as_ref()
+                    .map(|code| {
+                        Country::parse(code)
+                            .ok_or_else(|| wrong(format!("`{code}` is no country of two letters")))
+                    })
+                    .transpose()?,
+                settlement: entry.settlement.as_ref().map(currency).transpose()?,
+                three_ds: entry
+                    .three_ds
+                    .as_ref()
+                    .map(|url| page(url).map_err(|why| wrong(format!("`three_ds`: {why}"))))
+                    .transpose()?,
             };
             if all.insert(id, merchant).is_some() {
                 return Err(wrong("it is there twice".to_owned()));
@@ -69,6 +101,21 @@ impl Merchants {
 
     pub(super) fn capture(&self, merchant: &MerchantId) -> Capture {
         self.0.get(merchant).map_or(Capture::default(), |m| m.capture)
+    }
+
+    /// Where it is.
+    pub(super) fn country(&self, merchant: &MerchantId) -> Option<Country> {
+        self.0.get(merchant)?.country
+    }
+
+    /// The currency that it gets its money in, when it is one.
+    pub(super) fn settlement(&self, merchant: &MerchantId) -> Option<Currency> {
+        self.0.get(merchant)?.settlement
+    }
+
+    /// The address of its 3-D Secure server.
+    pub(super) fn three_ds(&self, merchant: &MerchantId) -> Option<&str> {
+        self.0.get(merchant)?.three_ds.as_deref()
     }
 
     /// Whether the merchant may be paid so much in this way.
@@ -131,6 +178,10 @@ mod tests {
             ("id = 'm 1'", "the merchant's id"),
             ("id = 'm1'\nmethods = ['cash']", "`cash` is none of"),
             ("id = 'm1'\ncurrencies = ['XXX']", "`XXX` is no currency"),
+            ("id = 'm1'\ncountry = 'Germany'", "`Germany` is no country"),
+            ("id = 'm1'\nsettlement = 'EURO'", "`EURO` is no currency"),
+            ("id = 'm1'\nthree_ds = 'http://shop.example/3ds'", "`three_ds`: it is no address"),
+            ("id = 'm1'\nthree_ds = 'https://me:x@shop.example/'", "`three_ds`: it is no address"),
             ("id = 'm1'\namount_max = ['5']", "such as \"12.34 EUR\""),
             ("id = 'm1'\namount_max = ['-5 EUR']", "`amount_max`"),
         ] {

@@ -9,26 +9,33 @@
 //! | `happen.rs` | what is to be done because of it, in which order? |
 //! | `assess.rs` | what does the engine say of it, and what is it told? |
 //! | `ask.rs` `ways.rs` | which institution is asked, and what did it say? |
-//! | `stepup.rs` | is it the payer? |
+//! | `proofs.rs` `stepup.rs` | how does a payer prove that it is them, and is it? |
+//! | `codes.rs` `sender.rs` `template.rs` | may a code be sent, by whom, in which words? |
+//! | `accounts.rs` | which payers have an authenticator? |
 //! | `chores.rs` | what has become of what nobody asks about? |
 //! | `figures.rs` | how does it go? |
 //! | `webhooks.rs` `lanes.rs` | how are merchants told, and whose turn is it? |
 //! | `view.rs` `words.rs` | what do merchants and payers get to see? |
 
+mod accounts;
 mod acts;
 mod answer;
 mod ask;
 mod asked;
 mod assess;
 mod chores;
+mod codes;
 mod figures;
 mod happen;
 mod lanes;
 mod merchants;
 mod orders;
+mod proofs;
+mod sender;
 pub(crate) mod settings;
 mod signed;
 mod stepup;
+mod template;
 mod view;
 mod ways;
 mod webhooks;
@@ -52,6 +59,8 @@ use crate::error::{Error, ErrorKind};
 use crate::journal::Chronicle;
 use crate::pay::{Book, CallKey, CallSecret, CodeSecret, PaymentId, Record};
 use merchants::Merchants;
+use proofs::Proof;
+use sender::Sender;
 use settings::Payments;
 use signed::Nonces;
 use ways::Ways;
@@ -67,11 +76,16 @@ pub(super) struct Cashier {
     book: Mutex<Book>,
     chronicle: Chronicle,
     codes: CodeSecret,
+    sender: Sender,
+    /// Held by whoever counts a code against its limits.
+    counting: Mutex<()>,
     ways: Ways,
     merchants: Merchants,
     settings: Payments,
     /// What payers pay with and where they are reached, until their challenges are over: in memory alone.
     held: DashMap<PaymentId, Held>,
+    /// How challenges are answered: in memory alone, and settled anew after a restart.
+    proofs: DashMap<PaymentId, Proof>,
     /// What institutions told of payments besides: in memory alone.
     notes: DashMap<PaymentId, Note>,
     /// What institutions may have been asked for.
@@ -119,6 +133,7 @@ impl Cashier {
         let merchants = Merchants::of(&settings.merchant)?;
         let ways = Ways::of(&settings.channel)?;
         let hooks = Hooks::of(&settings.merchant)?;
+        let sender = Sender::of(settings)?;
         std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
         let (call, code) = secrets(dir)?;
         let mut book = Book::new(CallSecret::new(call));
@@ -144,16 +159,23 @@ impl Cashier {
             book: Mutex::new(book),
             chronicle,
             codes: CodeSecret::new(code),
+            sender,
+            counting: Mutex::new(()),
             ways,
             merchants,
             settings: settings.clone(),
             held: DashMap::new(),
+            proofs: DashMap::new(),
             notes: DashMap::new(),
             calls: Mutex::new(Calls { sent, running: HashSet::new() }),
             nonces: Nonces::default(),
             work: Notify::new(),
             hooks,
         };
+        let waiting: Vec<PaymentId> = cashier.due.lock().iter().map(|(_, payment)| payment.clone()).collect();
+        for payment in &waiting {
+            cashier.settle_proof(payment);
+        }
         Ok(Some(Arc::new(cashier)))
     }
 

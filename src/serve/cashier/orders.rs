@@ -4,31 +4,70 @@ use hyper::StatusCode;
 
 use super::answer::Asked;
 use super::asked::{OrderBody, PayBody, read};
-use super::happen::{Fault, advance};
-use super::{assess, view};
-use crate::pay::{Error as Refusal, Event, MerchantId, OrderId, PaymentId, State};
+use super::happen::{Fault, advance, changed};
+use super::{Cashier, assess, view};
+use crate::money::{Currency, Money};
+use crate::pay::{
+    Change, Conversion, Error as Refusal, Event, MerchantId, Method, OrderId, PaymentId, State, ThreeDs,
+};
 use crate::serve::problem::{Kind, Problem};
 
 impl Asked {
     pub(super) async fn create(&self) -> Result<(StatusCode, Vec<u8>), Fault> {
         let merchant = self.merchant()?;
         let body: OrderBody = read(&self.body)?;
-        let (order, amount) = (OrderId::parse(&body.id)?, body.amount()?);
-        let created = Event::OrderCreated { merchant: merchant.clone(), order: order.clone(), amount };
-        let status = match self.cashier.durable(created).await {
-            Ok(_) => StatusCode::CREATED,
-            // The same again is the same order.
-            Err(Fault::Refused(refusal @ Refusal::Exists(_))) => {
-                let book = self.cashier.book.lock();
-                let is_same = book.order(&merchant, &order).is_some_and(|known| known.amount == amount);
-                if !is_same {
-                    return Err(refusal.into());
+        let (order, amount, wanted) = (OrderId::parse(&body.id)?, body.amount()?, body.settlement()?);
+        // The same again is the same order, by the rate that it was created with.
+        let same = |cashier: &Cashier| {
+            let book = cashier.book.lock();
+            let known = book.order(&merchant, &order)?;
+            let settlement = known.conversion.as_ref().map_or(amount.currency, |c| c.amount().currency);
+            Some(known.amount == amount && wanted.is_none_or(|wanted| wanted == settlement))
+        };
+        let status = match same(&self.cashier) {
+            Some(true) => StatusCode::OK,
+            Some(false) => return Err(Refusal::Exists("order").into()),
+            None => {
+                let to = wanted.or_else(|| self.cashier.merchants.settlement(&merchant));
+                let created = self.created(&merchant, &order, amount, to)?;
+                match self.cashier.durable(created).await {
+                    Ok(_) => StatusCode::CREATED,
+                    // Somebody else was first.
+                    Err(Fault::Refused(refusal @ Refusal::Exists(_))) => match same(&self.cashier) {
+                        Some(true) => StatusCode::OK,
+                        _ => return Err(refusal.into()),
+                    },
+                    Err(fault) => return Err(fault),
                 }
-                StatusCode::OK
             }
-            Err(fault) => return Err(fault),
         };
         self.order_shown(status, &merchant, &order).await
+    }
+
+    /// What happens when an order is created; with a conversion when its merchant settles in another currency.
+    fn created(
+        &self,
+        merchant: &MerchantId,
+        order: &OrderId,
+        amount: Money,
+        to: Option<Currency>,
+    ) -> Result<Event, Fault> {
+        let (merchant, order) = (merchant.clone(), order.clone());
+        let Some(to) = to.filter(|to| *to != amount.currency) else {
+            return Ok(Event::OrderCreated { merchant, order, amount });
+        };
+        let rates = self.app.keeper.turn().current().pipeline().rates().clone();
+        let conversion = Conversion::of(&rates, amount, to).map_err(|e| match e {
+            Refusal::NoRate { .. } => Fault::Other(
+                Problem::new(Kind::PaymentRefused, format!("{e} in the rate table `{}`", rates.version()))
+                    .code(e.code())
+                    .remedy(
+                        "add the currency to rates.toml of the rules, or settle in the order's own currency",
+                    ),
+            ),
+            other => other.into(),
+        })?;
+        Ok(Event::OrderConverted { merchant, order, conversion: Box::new(conversion) })
     }
 
     pub(super) async fn order(&self) -> Result<(StatusCode, Vec<u8>), Fault> {
@@ -57,6 +96,11 @@ impl Asked {
         let merchant = self.merchant()?;
         let body: PayBody = read(&self.body)?;
         let (order, method, instrument) = (OrderId::parse(&body.order)?, body.method()?, body.instrument()?);
+        let (phone, three_ds) = (body.phone()?, body.three_ds()?);
+        if three_ds.is_some() && method != Method::Card {
+            let why = format!("a payment by {method} is not proved by 3-D Secure");
+            return Err(Problem::new(Kind::PaymentRefused, why).code("bad_three_ds").into());
+        }
         if !assess::fits(method, instrument.as_ref()) {
             let detail = match method.captures_at_once() {
                 false => "a payment by card has a `card`",
@@ -103,13 +147,10 @@ impl Asked {
         let (state, is_open, is_assessed) =
             cashier.look(&merchant, &payment, |p| (p.state(), p.open().is_some(), p.is_assessed()))?;
         if matches!(state, State::Created | State::Authorized) && !is_open {
-            cashier.hold(&payment, instrument, body.phone.clone());
+            cashier.hold(&payment, instrument, phone);
             let assessed = match is_assessed {
                 true => Ok(()),
-                false => {
-                    let named = (&merchant, &payment);
-                    assess::assess(app, cashier, self.key()?, named, body.facts()).await
-                }
+                false => self.assessed((&merchant, &payment), three_ds, body.facts()).await,
             };
             let advanced = match assessed {
                 Ok(()) => advance(app, cashier, &merchant, &payment).await,
@@ -122,5 +163,18 @@ impl Asked {
             }
         }
         self.shown(status, &merchant, &payment).await
+    }
+
+    /// Takes what 3-D Secure came to before, and has the engine decide.
+    async fn assessed(
+        &self,
+        (merchant, payment): (&MerchantId, &PaymentId),
+        three_ds: Option<Box<ThreeDs>>,
+        facts: &[u8],
+    ) -> Result<(), Fault> {
+        if let Some(found) = three_ds {
+            self.cashier.take(changed(merchant, payment, Change::Authenticated(found)))?;
+        }
+        assess::assess(&self.app, &self.cashier, self.key()?, (merchant, payment), facts).await
     }
 }

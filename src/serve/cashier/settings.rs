@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::codes::CodeLimits;
+use super::sender::SmsEntry;
 use super::ways::ChannelEntry;
 use crate::serve::config::Pause;
 
@@ -17,6 +19,9 @@ pub(crate) struct Payments {
     pub(crate) segment_bytes: usize,
     /// The file that one-time codes are appended to, for whoever sends them; standard error when absent.
     pub(crate) codes: Option<PathBuf>,
+    /// The provider that one-time codes are sent by, instead of that file.
+    pub(crate) sms: Option<SmsEntry>,
+    pub(crate) code_limits: CodeLimits,
     /// How long somebody has to look at a payment that is held for review; then it is declined.
     pub(crate) review: Pause,
     /// How long an institution is asked again after what it has not answered, at first and at most.
@@ -35,6 +40,8 @@ impl Default for Payments {
             dir: None,
             segment_bytes: 16 << 20,
             codes: None,
+            sms: None,
+            code_limits: CodeLimits::default(),
             review: Pause::millis(24 * 3_600_000),
             ask_again: Pause::millis(1_000),
             ask_again_max: Pause::millis(60_000),
@@ -72,6 +79,12 @@ pub(crate) struct MerchantEntry {
     /// The largest payment, such as `"5000 USD"`, in each currency that it names.
     #[serde(default)]
     pub(crate) amount_max: Vec<String>,
+    /// Where it is: of two letters.
+    pub(crate) country: Option<String>,
+    /// The currency that it gets its money in; the payer's when absent.
+    pub(crate) settlement: Option<String>,
+    /// Where its cards' payers prove who they are: the address of its 3-D Secure server.
+    pub(crate) three_ds: Option<String>,
     /// Where it is told what becomes of its payments.
     pub(crate) webhook: Option<String>,
     /// The file of the secret that this is signed with.

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::proofs::{By, NextAction};
 use super::{Cashier, Note, words};
-use crate::pay::{Account, Notice, Order, OrderId, Payment, Phase};
+use crate::pay::{Account, Conversion, Notice, Order, OrderId, Payment, Phase};
 
 /// An order as JSON.
 pub(super) fn order(id: &OrderId, order: &Order) -> Vec<u8> {
@@ -11,12 +12,15 @@ pub(super) fn order(id: &OrderId, order: &Order) -> Vec<u8> {
     struct View<'a> {
         id: &'a str,
         amount: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        settlement: Option<Settlement<'a>>,
         created_at: String,
         payments: Vec<&'a str>,
     }
     json(&View {
         id: id.as_str(),
         amount: order.amount.to_string(),
+        settlement: order.conversion.as_deref().map(|c| Settlement::of(c, None)),
         created_at: order.created.to_string(),
         payments: order.attempts.iter().map(|p| p.as_str()).collect(),
     })
@@ -37,6 +41,8 @@ struct View<'a> {
     refundable: String,
     merchant_balance: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    settlement: Option<Settlement<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<&'a str>,
     /// The group of the institution's last decline.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,13 +56,18 @@ struct View<'a> {
     pay_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     challenge: Option<Challenge>,
+    /// What the payer does next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_action: Option<NextAction>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    three_ds: Option<ThreeDs<'a>>,
     operations: Vec<Operation<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     disputes: Vec<Dispute<'a>>,
     sequence: u32,
     created_at: String,
     changed_at: String,
-    message: Message,
+    message: words::Message,
 }
 
 #[derive(Serialize)]
@@ -65,6 +76,50 @@ struct Challenge {
     expires_at: String,
     tries_left: u8,
     sends: u8,
+    /// `sent`, `failed` or `limited`: what became of the code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<&'static str>,
+    /// When the code can be sent again, if it can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resend_at: Option<String>,
+    message: words::Message,
+}
+
+/// What the merchant gets, in its own currency: by the rate that the order was created with.
+#[derive(Serialize)]
+struct Settlement<'a> {
+    amount: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    captured: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refunded: Option<String>,
+    rate: String,
+    rates_version: &'a str,
+}
+
+impl<'a> Settlement<'a> {
+    fn of(conversion: &'a Conversion, payment: Option<&Payment>) -> Settlement<'a> {
+        let part = |money| conversion.rate().convert(money).map(|m| m.to_string());
+        Settlement {
+            amount: conversion.amount().to_string(),
+            captured: payment.and_then(|p| part(p.ledger().captured())),
+            refunded: payment.and_then(|p| part(p.ledger().refunded())),
+            rate: conversion.rate().to_string(),
+            rates_version: conversion.version(),
+        }
+    }
+}
+
+/// What came of 3-D Secure, without what the issuer knows it by.
+#[derive(Serialize)]
+struct ThreeDs<'a> {
+    version: &'a str,
+    trans_status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eci: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ds_trans_id: Option<&'a str>,
+    liability_shift: bool,
 }
 
 #[derive(Serialize)]
@@ -84,12 +139,6 @@ struct Dispute<'a> {
     amount: String,
     kind: &'a str,
     state: &'a str,
-}
-
-#[derive(Serialize)]
-struct Message {
-    en: &'static str,
-    zh: &'static str,
 }
 
 /// A payment as JSON.
@@ -127,12 +176,16 @@ fn view<'a>(cashier: &Cashier, payment: &'a Payment) -> View<'a> {
     let money = |minor| crate::money::Money { minor, currency: payment.amount().currency }.to_string();
     let note = cashier.notes.get(payment.id()).map(|note| note.clone()).unwrap_or_default();
     let Note { code, reference, pay_url } = note;
-    let [en, zh] = words::state(payment.state());
     let declined = |phase| match phase {
         Phase::Declined(group) => Some(group.name()),
         _ => None,
     };
     let challenge = payment.challenge().filter(|_| payment.state() == crate::pay::State::Challenged);
+    let (next_action, asked) = match challenge {
+        Some(_) => cashier.next_action(payment),
+        None => (None, words::state(payment.state())),
+    };
+    let proof = cashier.proof(payment.id());
     View {
         id: payment.id().as_str(),
         merchant: payment.merchant().as_str(),
@@ -145,6 +198,7 @@ fn view<'a>(cashier: &Cashier, payment: &'a Payment) -> View<'a> {
         refunded: ledger.refunded().to_string(),
         refundable: ledger.refundable().to_string(),
         merchant_balance: money(ledger.balance(Account::Merchant)),
+        settlement: payment.conversion().map(|c| Settlement::of(c, Some(payment))),
         channel: payment.channel().map(|c| c.as_str()),
         decline: payment.operations().last().and_then(|o| declined(o.phase)),
         institution_code: code,
@@ -155,6 +209,20 @@ fn view<'a>(cashier: &Cashier, payment: &'a Payment) -> View<'a> {
             expires_at: c.begun.plus(crate::pay::CODE_KEPT).to_string(),
             tries_left: c.tries_left(),
             sends: c.sends,
+            delivery: proof.delivery.name(),
+            resend_at: Some(c)
+                .filter(|c| proof.by == By::Code && c.sends < crate::pay::CODE_SENDS_MAX)
+                .map(|c| if c.sends == 0 { c.begun } else { c.sent.plus(crate::pay::CODE_SENDS_APART) })
+                .map(|at| at.to_string()),
+            message: asked.into(),
+        }),
+        next_action,
+        three_ds: payment.three_ds().map(|found| ThreeDs {
+            version: found.version(),
+            trans_status: found.status().name(),
+            eci: found.eci(),
+            ds_trans_id: found.ds_trans_id(),
+            liability_shift: found.shifts_liability(),
         }),
         operations: payment
             .operations()
@@ -190,7 +258,7 @@ fn view<'a>(cashier: &Cashier, payment: &'a Payment) -> View<'a> {
         sequence: payment.sequence(),
         created_at: payment.created_at().to_string(),
         changed_at: payment.changed_at().to_string(),
-        message: Message { en, zh },
+        message: words::state(payment.state()).into(),
     }
 }
 
