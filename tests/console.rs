@@ -11,7 +11,7 @@ use sidecar::{Answer, Sidecar, payment};
 
 /// A card number, as nothing may ever show it.
 const PAN: &str = "4111111111111111";
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     "console.css",
     "console.js",
     "server.js",
@@ -19,6 +19,7 @@ const PARTS: [&str; 8] = [
     "figures.js",
     "decisions.js",
     "lists.js",
+    "reviews.js",
     "icon.svg",
 ];
 
@@ -180,6 +181,7 @@ fn the_figures_are_those_of_the_metrics() {
         (&json!(0), &Value::Null)
     );
     assert_eq!(none["listen"], json!([sidecar.main]));
+    assert_eq!(none["takes_payments"], false);
     for i in 0..20 {
         let account = if i < 5 { r#","account":"acc_example_taken_over"}"# } else { "}" };
         let body = payment(&format!("p{i}")).replace('}', account);

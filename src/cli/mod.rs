@@ -10,6 +10,8 @@ mod evaluate;
 mod explain;
 mod features;
 mod import;
+#[cfg(feature = "serve")]
+mod labels;
 mod learner;
 mod open;
 mod replay;
@@ -72,6 +74,8 @@ enum Command {
     Check(check::Args),
     Test(test::Args),
     Train(Box<train::Args>),
+    #[cfg(feature = "serve")]
+    Labels(labels::Args),
     Explain(explain::Args),
     Import(import::Args),
     Simulate(simulate::Args),
@@ -98,6 +102,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Test(args) => test::run(args),
         Command::Train(args) => train::run(*args),
+        #[cfg(feature = "serve")]
+        Command::Labels(args) => labels::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Import(args) => import::run(args),
         Command::Simulate(args) => simulate::run(args),

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use crate::cli::{exit, print, print_json};
 use crate::error::Error;
-use crate::journal::{Verified, bytes, verify};
+use crate::journal::{Verified, Whole, bytes, verify};
 use crate::report::progress::Progress;
 
 /// Read all of a journal and check every byte; change nothing
@@ -12,9 +14,13 @@ use crate::report::progress::Progress;
 /// Every header, checksum, link of the chain and record is looked at. A tail that was being written when the
 /// program or the machine stopped is no damage: it is told, and the next start cuts it off. Damage is told
 /// with the file, the byte and the records that are lost, and makes the exit code 6.
+///
+/// A journal of decisions and one of payments that move money are told apart by what is in them. Of payments, every
+/// record is taken into an empty book as well, and one that does not follow from those before it is damage too.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     tollgate verify /var/lib/tollgate\n  \
+    tollgate verify /var/lib/tollgate/payments\n  \
     tollgate verify /var/lib/tollgate --json | jq .contents\n  \
     tollgate verify backup && tollgate verify original    two copies are equal when their chains are\n\n\
     Exit codes: 0 whole; 4 there is no journal, or it can't be read; 6 damaged.")]
@@ -28,16 +34,20 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<u8, Error> {
+    #[cfg(feature = "serve")]
+    if crate::serve::kept::is_here(&args.dir) {
+        return payments(&args);
+    }
     let progress = Progress::new(bytes(&args.dir));
     let verified = verify(&args.dir, &|bytes, payments| progress.hear(bytes, payments));
     progress.finish();
     let verified = verified?;
     if args.json {
-        print_json(&verified)?;
+        print_json(&Found { journal: "decisions", verified: &verified })?;
         return Ok(exit::OK);
     }
-    let Verified { segments, frames, records, contents, sealed, torn, chain } = verified;
-    print(format_args!("whole: {records} records in {frames} frames, {segments} files"))?;
+    let Verified { whole, contents } = verified;
+    print(format_args!("whole: {}, of decisions", counted(&whole)))?;
     print(format_args!(
         "{} payments, {} settlements, {} list edits, {} pipelines, {} shutdowns",
         contents.payments, contents.settlements, contents.list_edits, contents.pipelines, contents.shutdowns
@@ -48,11 +58,65 @@ pub(super) fn run(args: Args) -> Result<u8, Error> {
     if contents.unscored > 0 {
         print(format_args!("{} payments decided by a policy, without their score", contents.unscored))?;
     }
-    match (torn, sealed) {
+    print_end(&whole)?;
+    Ok(exit::OK)
+}
+
+/// Which kind of journal it is, and what is in it.
+#[derive(Serialize)]
+struct Found<'a, T> {
+    journal: &'static str,
+    #[serde(flatten)]
+    verified: &'a T,
+}
+
+fn counted(whole: &Whole) -> String {
+    format!("{} records in {} frames, {} files", whole.records, whole.frames, whole.segments)
+}
+
+fn print_end(whole: &Whole) -> Result<(), Error> {
+    match (&whole.torn, whole.sealed) {
         (Some(torn), _) => print(format_args!("a tail was being written at the end: {torn}"))?,
         (None, true) => print("sealed: every record was synced")?,
         (None, false) => print("not sealed: the program was killed, or is running")?,
     }
-    print(format_args!("chain {chain}"))?;
+    print(format_args!("chain {}", whole.chain))
+}
+
+/// The journal of payments that move money: each record has to follow from those before it.
+#[cfg(feature = "serve")]
+fn payments(args: &Args) -> Result<u8, Error> {
+    use crate::serve::kept::{Kept, read};
+
+    #[derive(Serialize)]
+    struct Verified {
+        #[serde(flatten)]
+        whole: Whole,
+        payments: usize,
+        disputes: usize,
+        fraud_reports: usize,
+        unfinished: usize,
+    }
+    let progress = Progress::new(bytes(&args.dir));
+    let kept = read(&args.dir, &|bytes, payments| progress.hear(bytes, payments));
+    progress.finish();
+    let Kept { book, whole } = kept?;
+    let verified = Verified {
+        whole,
+        payments: book.payments().count(),
+        disputes: book.payments().map(|p| p.disputes().len()).sum(),
+        fraud_reports: book.payments().map(|p| p.reports().len()).sum(),
+        unfinished: book.unfinished().len(),
+    };
+    if args.json {
+        print_json(&Found { journal: "payments", verified: &verified })?;
+        return Ok(exit::OK);
+    }
+    let Verified { whole, payments, disputes, fraud_reports, unfinished } = verified;
+    print(format_args!("whole: {}, of payments that move money", counted(&whole)))?;
+    print(format_args!(
+        "{payments} payments, {disputes} disputes, {fraud_reports} reports of fraud; {unfinished} wait for an institution"
+    ))?;
+    print_end(&whole)?;
     Ok(exit::OK)
 }

@@ -13,6 +13,7 @@ use super::disk::{Directory, Disk, Lock};
 use super::frame::Raw;
 use super::log::Log;
 use super::refused::Busy;
+use super::replay::{Hear, Whole};
 use super::scan::{Visitor, scan};
 use super::ticket::{Durability, Ticket};
 use super::writer::Writer;
@@ -44,6 +45,40 @@ impl Visitor for Each<'_> {
     fn record(&mut self, lsn: u64, Raw { kind, version, payload }: Raw<'_>) -> Result<(), String> {
         (self.0)(kind, version, payload).map_err(|why| format!("record {lsn}: {why}"))
     }
+}
+
+/// Gives kind, version and bytes of every record of a directory to `each`, whoever writes there; changes nothing.
+/// `hear` is told bytes, and that no payment was counted.
+///
+/// # Errors
+/// When it is damaged, a record is refused, or there is no journal.
+pub(crate) fn read(dir: &Path, hear: Hear<'_>, each: Take<'_>) -> Result<Whole, Error> {
+    struct Heard<'a>(Each<'a>, Hear<'a>);
+    impl Visitor for Heard<'_> {
+        fn record(&mut self, lsn: u64, record: Raw<'_>) -> Result<(), String> {
+            self.0.record(lsn, record)
+        }
+
+        fn progress(&mut self, bytes: u64) {
+            (self.1)(bytes, 0);
+        }
+    }
+    Whole::read(dir, &mut Heard(Each(each), hear))
+}
+
+/// The kind of the first record of a directory's journal, if it has one that can be read.
+pub(crate) fn first_kind(dir: &Path) -> Option<u8> {
+    struct First(Option<u8>);
+    impl Visitor for First {
+        fn record(&mut self, _lsn: u64, record: Raw<'_>) -> Result<(), String> {
+            self.0 = Some(record.kind);
+            Err("it was looked at".to_owned())
+        }
+    }
+    let mut first = First(None);
+    // Reading ends at the first record; whatever is wrong before that is told by whoever reads all of it.
+    let _ = scan(&Directory::new(dir), &mut first);
+    first.0
 }
 
 impl Chronicle {

@@ -91,7 +91,10 @@ fn many_threads_decide_as_one_does_in_the_journals_order() {
         assert_eq!((replayed.same, replayed.different), (12_000, 0), "{:?}", replayed.differences);
         assert!(replayed.contents.list_edits > 100 && replayed.contents.settlements > 1_000);
         let verified = verify(dir.path(), &|_, _| ()).unwrap();
-        assert!(verified.sealed && verified.torn.is_none() && verified.segments > 3, "{verified:?}");
+        assert!(
+            verified.whole.sealed && verified.whole.torn.is_none() && verified.whole.segments > 3,
+            "{verified:?}"
+        );
         // Another pipeline's decisions are counted apart.
         let other = Engine::new(Pipeline::shipped().unwrap().then(stage("mine", |_, _| Flow::Continue)));
         let replayed = replay(dir.path(), &other, &|_, _| ()).unwrap();

@@ -46,11 +46,13 @@ mod simulated;
 pub use back::Recovered;
 pub(crate) use back::snapshot;
 #[cfg(feature = "serve")]
-pub(crate) use chronicle::Chronicle;
+pub(crate) use chronicle::{Chronicle, first_kind, read};
 pub use live::Journal;
 pub use past::Contents;
 pub use refused::{Busy, EditError};
-pub(crate) use replay::{Replayed, Verified, bytes, replay, verify};
+#[cfg(feature = "serve")]
+pub(crate) use replay::Hear;
+pub(crate) use replay::{Replayed, Verified, Whole, bytes, replay, verify};
 pub use ticket::{Durability, Ticket};
 #[cfg(feature = "serve")]
 pub(crate) use turn::Turn;

@@ -27,13 +27,20 @@ const SHOWN_MAX: usize = 10;
 /// Hears how far a journal has been read: bytes, and payments.
 pub(crate) type Hear<'a> = &'a dyn Fn(u64, u64);
 
-/// What `verify` found in a journal that is whole.
+/// What `verify` found in a journal of decisions that is whole.
 #[derive(Debug, Serialize)]
 pub(crate) struct Verified {
+    #[serde(flatten)]
+    pub whole: Whole,
+    pub contents: Contents,
+}
+
+/// A journal that is whole.
+#[derive(Debug, Serialize)]
+pub(crate) struct Whole {
     pub segments: u64,
     pub frames: u64,
     pub records: u64,
-    pub contents: Contents,
     /// Whether every record is known to have been synced.
     pub sealed: bool,
     /// Where a tail was in flight when the program stopped; `None` when there is none.
@@ -81,15 +88,29 @@ pub(crate) struct Difference {
 pub(crate) fn verify(dir: &Path, hear: Hear<'_>) -> Result<Verified, Error> {
     let mut check = Check { contents: Contents::default(), slots: Slots::default(), hear };
     let scan = read(dir, &mut check)?;
-    Ok(Verified {
-        segments: scan.segments,
-        frames: scan.next_frame - 1,
-        records: scan.next_lsn - 1,
-        contents: check.contents,
-        sealed: scan.sealed,
-        torn: scan.torn.map(|torn| torn.to_string()),
-        chain: scan.chain.iter().map(|b| format!("{b:02x}")).collect(),
-    })
+    Ok(Verified { whole: Whole::of(scan), contents: check.contents })
+}
+
+impl Whole {
+    fn of(scan: Scan) -> Whole {
+        Whole {
+            segments: scan.segments,
+            frames: scan.next_frame - 1,
+            records: scan.next_lsn - 1,
+            sealed: scan.sealed,
+            torn: scan.torn.map(|torn| torn.to_string()),
+            chain: scan.chain.iter().map(|b| format!("{b:02x}")).collect(),
+        }
+    }
+
+    /// Gives every record of a directory to a visitor; changes nothing.
+    ///
+    /// # Errors
+    /// As [`verify`], and when the visitor refuses one.
+    #[cfg(feature = "serve")]
+    pub(super) fn read(dir: &Path, visitor: &mut dyn Visitor) -> Result<Whole, Error> {
+        read(dir, visitor).map(Whole::of)
+    }
 }
 
 /// Decides everything again with a new engine; changes nothing.

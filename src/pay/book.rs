@@ -221,6 +221,9 @@ impl Book {
                 self.enrolments.remove(merchant, account).map(|()| Taken::with([]))
             }
             Event::CodeCounted { marks } => self.sends.add(at, marks).map(|()| Taken::with([])),
+            Event::Labelled { merchant, payment, fraud } => {
+                Ok(owned(&mut self.payments, merchant, payment)?.labelled(*fraud))
+            }
             Event::RequestBegun { request, body } => {
                 let changed = self.requests.begin(at, *request, *body)?;
                 Ok(if changed { Taken::with([]) } else { Taken::NOTHING })

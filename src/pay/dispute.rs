@@ -1,17 +1,18 @@
 //! What follows when a payer calls money back?
 
 use super::amount::{same, within};
-use super::effect::Effect;
 use super::error::Error;
 use super::id::DisputeId;
 use super::payment::{DISPUTES_MAX, Dispute, Payment, Taken};
 use super::state::{DisputeKind, State};
 use crate::money::Money;
+use crate::time::Timestamp;
 use crate::velocity::Status;
 
 impl Payment {
     pub(super) fn dispute_opened(
         &mut self,
+        at: Timestamp,
         id: &DisputeId,
         amount: Money,
         kind: DisputeKind,
@@ -31,22 +32,20 @@ impl Payment {
             return Err(Error::Full("disputes"));
         }
         self.ledger.dispute(amount.minor);
-        self.disputes.push(Dispute { id: id.clone(), amount, kind, won: None });
+        self.disputes.push(Dispute { id: id.clone(), amount, kind, won: None, opened: at, ended: None });
         self.beneath = State::Disputed;
-        let label = kind.is_fraud().then(|| Effect::Label(self.id.clone(), true));
-        Ok(Taken::with([self.settle(Status::Disputed)].into_iter().chain(label)))
+        Ok(Taken::with([self.settle(Status::Disputed)]))
     }
 
-    pub(super) fn dispute_ended(&mut self, id: &DisputeId, won: bool) -> Result<Taken, Error> {
+    pub(super) fn dispute_ended(&mut self, at: Timestamp, id: &DisputeId, won: bool) -> Result<Taken, Error> {
         let known = self.disputes.iter_mut().find(|d| d.id == *id).ok_or(Error::NotFound("dispute"))?;
         let name = |won| if won { "won" } else { "lost" };
         match known.won {
             Some(before) if before == won => return Ok(Taken::NOTHING),
             Some(before) => return Err(Error::Contradiction { known: name(before), said: name(won) }),
-            None => known.won = Some(won),
+            None => (known.won, known.ended) = (Some(won), Some(at)),
         }
         let minor = known.amount.minor;
-        let cleared = won && known.kind.is_fraud();
         if won {
             self.ledger.win(minor);
             self.beneath = State::Won;
@@ -54,6 +53,6 @@ impl Payment {
             self.ledger.lose(minor);
             self.beneath = State::Lost;
         }
-        Ok(Taken::with(cleared.then(|| Effect::Label(self.id.clone(), false))))
+        Ok(Taken::with([]))
     }
 }

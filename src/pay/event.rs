@@ -3,7 +3,10 @@
 use super::challenge::{Mark, ThreeDs};
 use super::conversion::Conversion;
 use super::effect::CallKey;
-use super::id::{AccountId, ChannelId, DisputeId, MerchantId, OperatorId, OrderId, PaymentId, RefundId};
+use super::id::{
+    AccountId, ChannelId, DisputeId, MerchantId, OperatorId, OrderId, PaymentId, RefundId, ReportId,
+};
+use super::report::{FraudType, Reporter};
 use super::requests::RequestKey;
 use super::state::{ChallengeResult, DeclineGroup, DisputeKind, Method, ReviewResult};
 use crate::decision::Outcome;
@@ -124,6 +127,15 @@ pub enum Event {
         /// What it counts under: 1 to [`MARKS_MAX`](super::MARKS_MAX).
         marks: Box<[Mark]>,
     },
+    /// Lists and training have taken notice of a payment's label.
+    Labelled {
+        /// Whose payment.
+        merchant: MerchantId,
+        /// Which payment.
+        payment: PaymentId,
+        /// The label that they know of.
+        fraud: bool,
+    },
     /// A request with an idempotency key came in. See [`Book::answer`](super::Book::answer).
     RequestBegun {
         /// Caller, route and key.
@@ -160,6 +172,7 @@ impl Event {
             Event::AuthenticatorUsed { .. } => "use of an authenticator",
             Event::AuthenticatorRemoved { .. } => "removal of an authenticator",
             Event::CodeCounted { .. } => "counting a code",
+            Event::Labelled { .. } => "delivery of a label",
             Event::RequestBegun { .. } => "request begun",
             Event::RequestAnswered { .. } => "request answered",
             Event::RequestDropped { .. } => "request dropped",
@@ -224,6 +237,15 @@ pub enum Change {
         /// The institution's name of the dispute.
         dispute: DisputeId,
     },
+    /// Somebody says that it was fraud. No money moves.
+    FraudReported {
+        /// The report's name.
+        report: ReportId,
+        /// Who says so.
+        by: Reporter,
+        /// Of which kind.
+        kind: FraudType,
+    },
 }
 
 impl Change {
@@ -242,6 +264,7 @@ impl Change {
             Change::DisputeOpened { .. } => "dispute",
             Change::DisputeWon { .. } => "winning a dispute",
             Change::DisputeLost { .. } => "losing a dispute",
+            Change::FraudReported { .. } => "report of fraud",
         }
     }
 }

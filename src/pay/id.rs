@@ -92,6 +92,12 @@ ids! {
     /// assert!(tollgate::pay::DisputeId::parse("dp_1").is_ok());
     /// ```
     DisputeId = "dispute";
+    /// The issuer's name of a report of fraud; unique in its payment.
+    ///
+    /// ```
+    /// assert!(tollgate::pay::ReportId::parse("tc40_1").is_ok());
+    /// ```
+    ReportId = "report";
     /// Who decided by hand.
     ///
     /// ```

@@ -96,7 +96,7 @@ impl Payment {
             (Phase::Sent | Phase::Unknown, Answer::Approved { amount }) => {
                 let operation = requested.operation.clone();
                 self.operations[number].phase = Phase::Approved;
-                Ok(self.approved(&operation, amount))
+                Ok(self.approved(at, &operation, amount))
             }
             (Phase::Sent | Phase::Unknown, Answer::Declined(group)) => {
                 let is_authorization = requested.operation == Operation::Authorize;
@@ -110,14 +110,13 @@ impl Payment {
         }
     }
 
-    fn approved(&mut self, operation: &Operation, amount: Money) -> Taken {
+    fn approved(&mut self, at: Timestamp, operation: &Operation, amount: Money) -> Taken {
         match operation {
             Operation::Authorize => {
                 self.ledger.authorize(amount.minor);
                 let settle = self.settle(Status::Authorized);
                 let mut taken = if self.method.captures_at_once() {
-                    self.ledger.capture(amount.minor);
-                    self.beneath = State::Captured;
+                    self.captures(at, amount);
                     Taken::with([])
                 } else if self.clearance == Clearance::Held {
                     self.hold()
@@ -129,8 +128,7 @@ impl Payment {
                 taken
             }
             Operation::Capture { .. } => {
-                self.ledger.capture(amount.minor);
-                self.beneath = State::Captured;
+                self.captures(at, amount);
                 Taken::with([])
             }
             Operation::Void => {
@@ -148,6 +146,12 @@ impl Payment {
                 Taken::with([self.settle(Status::Refunded)])
             }
         }
+    }
+
+    fn captures(&mut self, at: Timestamp, amount: Money) {
+        self.ledger.capture(amount.minor);
+        self.beneath = State::Captured;
+        self.captured = Some(at);
     }
 
     fn refunds(&self) -> impl Iterator<Item = &RefundId> {

@@ -7,7 +7,8 @@
 //!
 //! `event` is what happens, `state` where a payment can be; `transition`, `institution` and `dispute` are how
 //! the two meet. `order` says whether it may be paid now, `ledger` keeps the money, `challenge` the codes that
-//! payers prove themselves with, `conversion` what a merchant gets in its own currency, `requests` the answers under idempotency keys, `record` the bytes of all this.
+//! payers prove themselves with, `conversion` what a merchant gets in its own currency, `requests` the answers under idempotency
+//! keys, `report` what is taken for fraud, `record` the bytes of all this.
 //! docs/payments.md has the flow and the table of every state and event.
 
 mod amount;
@@ -25,6 +26,7 @@ mod order;
 mod payment;
 mod reason;
 mod record;
+mod report;
 mod requests;
 mod state;
 mod transition;
@@ -42,11 +44,13 @@ pub use error::{Error, RestoreError};
 pub use event::{Answer, Change, Event, Operation};
 pub use id::{
     AccountId, ChannelId, DisputeId, ID_BYTES_MAX, MerchantId, OperatorId, OrderId, PaymentId, RefundId,
+    ReportId,
 };
 pub use ledger::{Account, Ledger};
 pub use order::{ATTEMPTS_MAX, ORDERS_MAX, Order};
 pub use payment::{DISPUTES_MAX, Dispute, FACTS_BYTES_MAX, OPERATIONS_MAX, Payment, Phase, Requested};
 pub use reason::{Reason, Scheme};
 pub use record::Record;
+pub use report::{FraudReport, FraudType, Label, REPORTS_MAX, Reporter};
 pub use requests::{ANSWER_BYTES_MAX, KEY_BYTES_MAX, REQUESTS_KEPT, REQUESTS_MAX, RequestKey};
 pub use state::{ChallengeResult, DeclineGroup, DisputeKind, Method, ReviewResult, State};

@@ -7,9 +7,11 @@ use super::error::Error;
 use super::event::{Change, Operation};
 use super::id::{ChannelId, DisputeId, MerchantId, OrderId, PaymentId};
 use super::ledger::Ledger;
+use super::report::FraudReport;
 use super::state::{DeclineGroup, DisputeKind, Method, State};
 use crate::money::Money;
 use crate::time::Timestamp;
+use crate::velocity::Status;
 
 /// Most requests to institutions that one payment may cause.
 ///
@@ -71,6 +73,11 @@ pub struct Payment {
     /// What the institution was asked for; only the last may be without an answer.
     pub(super) operations: Vec<Requested>,
     pub(super) disputes: Vec<Dispute>,
+    pub(super) reports: Vec<FraudReport>,
+    /// What the engine was told, and when.
+    pub(super) settlements: Vec<(Status, Timestamp)>,
+    /// The label that lists and training know of.
+    pub(super) told: Option<bool>,
     pub(super) sequence: u32,
     /// Which way it goes.
     pub(super) channel: Option<ChannelId>,
@@ -79,6 +86,7 @@ pub struct Payment {
     /// Sequence, state and time of what the merchant has not taken notice of yet, oldest first.
     pub(super) notices: Vec<(u32, State, Timestamp)>,
     pub(super) created: Timestamp,
+    pub(super) captured: Option<Timestamp>,
     pub(super) changed: Timestamp,
 }
 
@@ -149,12 +157,14 @@ impl Phase {
 /// Money that the payer called back.
 ///
 /// ```
-/// use tollgate::{Currency, Money, pay::*};
+/// use tollgate::{Currency, Money, Timestamp, pay::*};
 /// let dispute = Dispute {
 ///     id: DisputeId::parse("dp_1")?,
 ///     amount: Money { minor: 500, currency: Currency::parse("EUR").unwrap() },
 ///     kind: DisputeKind::Fraud,
 ///     won: None,
+///     opened: Timestamp::default(),
+///     ended: None,
 /// };
 /// assert!(dispute.won.is_none()); // open
 /// # Ok::<(), Error>(())
@@ -169,6 +179,10 @@ pub struct Dispute {
     pub kind: DisputeKind,
     /// Whether the merchant won it; `None` while it is open.
     pub won: Option<bool>,
+    /// When it became known here.
+    pub opened: Timestamp,
+    /// When it became known here how it ended.
+    pub ended: Option<Timestamp>,
 }
 
 impl Payment {
@@ -196,11 +210,15 @@ impl Payment {
             ledger: Ledger::new(amount.currency),
             operations: Vec::new(),
             disputes: Vec::new(),
+            reports: Vec::new(),
+            settlements: Vec::new(),
+            told: None,
             sequence: 1,
             channel: None,
             facts: Box::default(),
             notices: Vec::new(),
             created: at,
+            captured: None,
             changed: at,
         }
     }
@@ -343,9 +361,19 @@ impl Payment {
         if self.notices.len() == before { Taken::NOTHING } else { Taken::with([]) }
     }
 
+    /// What the engine was told became of it, and when, in order.
+    pub fn settlements(&self) -> &[(Status, Timestamp)] {
+        &self.settlements
+    }
+
     /// When it was asked for.
     pub fn created_at(&self) -> Timestamp {
         self.created
+    }
+
+    /// When the money became the merchant's, if it did.
+    pub fn captured_at(&self) -> Option<Timestamp> {
+        self.captured
     }
 
     /// When it changed last.
@@ -389,11 +417,19 @@ impl Payment {
         secret: &CallSecret,
     ) -> Result<Taken, Error> {
         let before = (self.state(), self.open().is_some());
+        let label = self.label().map(|label| label.fraud);
         let mut taken = self.take(at, change, secret)?;
         debug_assert!(self.ledger.is_balanced());
         if taken.changed {
             self.sequence = self.sequence.saturating_add(1);
             self.changed = at;
+            self.settlements.extend(taken.effects.iter().filter_map(|effect| match effect {
+                Effect::Settle(_, status) => Some((*status, at)),
+                _ => None,
+            }));
+            if let Some(now) = self.label().filter(|now| Some(now.fraud) != label) {
+                taken.effects.push(Effect::Label(self.id.clone(), now.fraud));
+            }
             let ended = before.1 && self.open().is_none();
             if ended || self.state() != before.0 {
                 let state = self.state();

@@ -4,7 +4,10 @@ use super::challenge::{Mark, ThreeDs, TransStatus};
 use super::conversion::Conversion;
 use super::effect::CallKey;
 use super::event::{Answer, Change, Event, Operation};
-use super::id::{AccountId, ChannelId, DisputeId, MerchantId, OperatorId, OrderId, PaymentId, RefundId};
+use super::id::{
+    AccountId, ChannelId, DisputeId, MerchantId, OperatorId, OrderId, PaymentId, RefundId, ReportId,
+};
+use super::report::{FraudType, Reporter};
 use super::requests::RequestKey;
 use super::state::{ChallengeResult, DeclineGroup, DisputeKind, Method, ReviewResult};
 use crate::decision::Outcome;
@@ -26,6 +29,7 @@ mod kind {
     pub const DESCRIBED: u8 = 38;
     pub const DELIVERED: u8 = 39;
     pub const ROUTED: u8 = 40;
+    pub const LABELLED: u8 = 41;
     // What came later.
     pub const AUTHENTICATOR_ENROLLED: u8 = 48;
     pub const AUTHENTICATOR_USED: u8 = 49;
@@ -34,7 +38,7 @@ mod kind {
     pub const ORDER_CONVERTED: u8 = 52;
 
     pub fn is_known(kind: u8) -> bool {
-        matches!(kind, ORDER_CREATED..=ROUTED | AUTHENTICATOR_ENROLLED..=ORDER_CONVERTED)
+        matches!(kind, ORDER_CREATED..=LABELLED | AUTHENTICATOR_ENROLLED..=ORDER_CONVERTED)
     }
 }
 
@@ -50,7 +54,7 @@ mod kind {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// What it is about: 32 to 40, or 48 to 52.
+    /// What it is about: 32 to 41, or 48 to 52.
     pub kind: u8,
     /// In which form.
     pub version: u8,
@@ -149,6 +153,12 @@ impl Record {
                 marks.iter().for_each(|mark| out.extend_from_slice(&mark.0));
                 kind::CODE_COUNTED
             }
+            Event::Labelled { merchant, payment, fraud } => {
+                put_text(out, merchant.as_str());
+                put_text(out, payment.as_str());
+                out.push(u8::from(*fraud));
+                kind::LABELLED
+            }
         };
         Record { kind, version: VERSION, payload }
     }
@@ -228,6 +238,11 @@ impl Record {
                 conversion: Box::new(conversion(c)?),
             },
             kind::CODE_COUNTED => Event::CodeCounted { marks: marks(c)? },
+            kind::LABELLED => Event::Labelled {
+                merchant: id(c, MerchantId::parse)?,
+                payment: id(c, PaymentId::parse)?,
+                fraud: one_of(c, &[false, true])?,
+            },
             _ => Event::Delivered {
                 merchant: id(c, MerchantId::parse)?,
                 payment: id(c, PaymentId::parse)?,
@@ -251,6 +266,7 @@ mod tag {
     pub const CODE_SENT: u8 = 9;
     pub const CODE_TRIED: u8 = 10;
     pub const AUTHENTICATED: u8 = 32;
+    pub const FRAUD_REPORTED: u8 = 11;
 
     pub const AUTHORIZE: u8 = 0;
     pub const CAPTURE: u8 = 1;
@@ -316,6 +332,12 @@ fn put_change(out: &mut Vec<u8>, change: &Change) {
             out.push(tag::DISPUTE_LOST);
             put_text(out, dispute.as_str());
         }
+        Change::FraudReported { report, by, kind } => {
+            out.push(tag::FRAUD_REPORTED);
+            put_text(out, report.as_str());
+            put_one_of(out, Reporter::ALL, *by);
+            put_one_of(out, FraudType::ALL, *kind);
+        }
     }
 }
 
@@ -338,6 +360,11 @@ fn change(c: &mut Cursor<'_>) -> Result<Change, Malformed> {
         },
         tag::DISPUTE_WON => Change::DisputeWon { dispute: id(c, DisputeId::parse)? },
         tag::DISPUTE_LOST => Change::DisputeLost { dispute: id(c, DisputeId::parse)? },
+        tag::FRAUD_REPORTED => Change::FraudReported {
+            report: id(c, ReportId::parse)?,
+            by: one_of(c, Reporter::ALL)?,
+            kind: one_of(c, FraudType::ALL)?,
+        },
         tag::CODE_SENT => Change::CodeSent,
         tag::CODE_TRIED => Change::CodeTried,
         tag::AUTHENTICATED => Change::Authenticated(Box::new(three_ds(c)?)),

@@ -50,10 +50,13 @@ impl Payment {
                 self.answered(at, number, if *took_effect { Answer::Approved { amount } } else { declined })
             }
             Change::DisputeOpened { dispute, amount, kind } => {
-                self.dispute_opened(dispute, *amount, *kind, illegal)
+                self.dispute_opened(at, dispute, *amount, *kind, illegal)
             }
-            Change::DisputeWon { dispute } => self.dispute_ended(dispute, true),
-            Change::DisputeLost { dispute } => self.dispute_ended(dispute, false),
+            Change::DisputeWon { dispute } => self.dispute_ended(at, dispute, true),
+            Change::DisputeLost { dispute } => self.dispute_ended(at, dispute, false),
+            Change::FraudReported { report, by, kind } => {
+                self.fraud_reported(at, report, *by, *kind, illegal)
+            }
         }
     }
 

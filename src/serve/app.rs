@@ -88,7 +88,7 @@ impl App {
             past: Past::new(Instant::now()),
             places: Places::new(limits.connections, limits.connections_per_peer, limits.handshakes),
             tls: tls.map(ArcSwap::new),
-            cashier: Cashier::open(&config.payments)?,
+            cashier: Cashier::open(&config.payments, &keeper)?,
             draining: AtomicBool::new(false),
             keeper,
             config,

@@ -161,6 +161,7 @@ async fn handle(
         | Route::Refund
         | Route::Challenge
         | Route::Reviews
+        | Route::DisputeFigures
         | Route::Review
         | Route::Dispute
         | Route::Resolve

@@ -83,6 +83,7 @@ use crate::error::{Error, ErrorKind};
 use crate::pipeline::{Options, Pipeline};
 use accept::{ADMIN_CONNECTIONS_MAX, Entrance, Places};
 use app::{App, Door};
+pub(crate) use cashier::kept;
 use config::Config;
 use control::Ask;
 use keeper::Keeper;

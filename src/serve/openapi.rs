@@ -98,6 +98,9 @@ fn parameters(entry: &Entry) -> Vec<Value> {
             all.push(parameter("query", "limit", "How many, at most 200; 50 unless set.", "integer"));
             all.push(parameter("query", "outcome", "Those with this outcome alone.", "string"));
         }
+        Route::DisputeFigures => {
+            all.push(parameter("query", "month", "Such as 2026-11; this month unless set.", "string"))
+        }
         Route::ListItems => {
             all.push(parameter("query", "after", "The last value of the page before.", "string"))
         }

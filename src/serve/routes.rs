@@ -82,9 +82,10 @@ routes! {
     Void "void" "POST" "/v1/payments/{id}/void" Main Some(Scope::Pay), "Let go of what is authorized.";
     Refund "refund" "POST" "/v1/payments/{id}/refunds" Main Some(Scope::Pay), "Give back what was captured, or a part of it.";
     Challenge "challenge" "POST" "/v1/payments/{id}/challenge" Main Some(Scope::Pay), "Prove that it is the payer, or have the code sent again.";
-    Reviews "reviews" "GET" "/v1/reviews" Main Some(Scope::Review), "Payments that somebody is to look at, the oldest first.";
-    Review "review" "POST" "/v1/payments/{id}/review" Main Some(Scope::Review), "Approve, decline, or refund and report what is held for review.";
+    Reviews "reviews" "GET" "/v1/reviews" Both Some(Scope::Review), "Payments that somebody is to look at, the oldest first.";
+    Review "review" "POST" "/v1/payments/{id}/review" Both Some(Scope::Review), "Approve, decline, or refund and report what is held for review.";
     Dispute "dispute" "POST" "/v1/payments/{id}/disputes" Main Some(Scope::Review), "Tell that a dispute was opened, won or lost.";
+    DisputeFigures "dispute_figures" "GET" "/v1/disputes/figures" Main Some(Scope::Review), "What a month's disputes and reports of fraud come to, by merchant and scheme.";
     Resolve "resolve" "POST" "/v1/payments/{id}/resolve" Main Some(Scope::Review), "Say by hand what became of what an institution never answered.";
     AuthenticatorEnrol "authenticator_enrol" "POST" "/v1/accounts/{id}/authenticator" Main Some(Scope::Pay), "Enrol an authenticator app for a payer's account; with its first code, confirm it.";
     Authenticator "authenticator" "GET" "/v1/accounts/{id}/authenticator" Main Some(Scope::Pay), "Whether an account has an authenticator.";
@@ -180,6 +181,9 @@ mod tests {
             (Door::Admin, "GET", "/console/console.js", "console_part console.js"),
             (Door::Admin, "POST", "/v1/lists/never/lookup", "list_lookup never"),
             (Door::Admin, "GET", "/livez", "livez "),
+            (Door::Admin, "POST", "/v1/payments/p/review", "review p"),
+            (Door::Admin, "POST", "/v1/payments/p/void", ""),
+            (Door::Main, "GET", "/v1/disputes/figures", "dispute_figures "),
             (Door::Admin, "DELETE", "/v1/brakes/wide", "brake_release wide"),
             (Door::Admin, "POST", "/v1/lists/never/items", "GET PUT DELETE"),
             (Door::Admin, "DELETE", "/v1/lists/never/items", "list_delete never"),

@@ -38,6 +38,8 @@ struct Stats<'a> {
     recent_payments: usize,
     reloads: BTreeMap<&'static str, u64>,
     reload_stale: bool,
+    /// Whether payments that move money are taken.
+    takes_payments: bool,
     /// Rules that are past their brake, and so in shadow.
     braked: Vec<&'a str>,
     since_start: Told,
@@ -109,6 +111,7 @@ pub(super) fn answer(app: &App, key: &Key) -> Result<Response<Reply>, Problem> {
         recent_payments: app.recent.len(),
         reloads: reloads.by_result().into_iter().map(|(result, counter)| (result, counter.get())).collect(),
         reload_stale: reloads.stale.load(Ordering::Relaxed) != 0,
+        takes_payments: app.cashier.is_some(),
         since_start: told(&app.past.start),
         last_minute: told(&app.past.minute_ago()),
         braked: braked.clone(),

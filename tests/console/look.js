@@ -3,7 +3,7 @@ const assert = require("node:assert/strict");
 const { readFileSync } = require("node:fs");
 const { chromium } = require("playwright-core");
 
-const { OPEN_MAIN, OPEN_ADMIN, OPEN_PID, KEYED_MAIN, KEYED_ADMIN, CHROMIUM, PAYMENTS, PROFILE, SCREENSHOT } = process.env;
+const { OPEN_MAIN, OPEN_ADMIN, OPEN_PID, KEYED_MAIN, KEYED_ADMIN, PAY_MAIN, PAY_ADMIN, CHROMIUM, PAYMENTS, PROFILE, SCREENSHOT } = process.env;
 const CANARY = "4111111111111111";
 const MARKUP = "<img src=x onerror=document.title='owned'>";
 const open = `http://${OPEN_ADMIN}`;
@@ -16,7 +16,7 @@ async function get(path) {
 async function post(address, path, body, key) {
   const headers = key ? { authorization: `Bearer ${key}` } : {};
   const response = await fetch(`http://${address}${path}`, { method: "POST", body, headers });
-  assert.equal(response.status, 200, await response.clone().text());
+  assert.ok([200, 201].includes(response.status), await response.clone().text());
   return response.text();
 }
 
@@ -43,7 +43,7 @@ async function main() {
   const page = await context.newPage();
   page.on("console", (message) => { if (["error", "warning"].includes(message.type()) && !expected.test(message.text())) complaints.push(message.text()); });
   page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("request", (request) => { if (![OPEN_ADMIN, KEYED_ADMIN].includes(new URL(request.url()).host)) foreign.push(request.url()); });
+  page.on("request", (request) => { if (![OPEN_ADMIN, KEYED_ADMIN, PAY_ADMIN].includes(new URL(request.url()).host)) foreign.push(request.url()); });
   await page.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
   });
@@ -166,8 +166,8 @@ async function main() {
   expected = /status of 40[13]/;
   await post(KEYED_MAIN, "/v1/score", payment({ id: "of-shop" }), "the-shop");
   await post(KEYED_MAIN, "/v1/score", payment({ id: "of-operator" }), "the-operator");
-  const withKey = async (key) => {
-    await page.goto(`http://${KEYED_ADMIN}/console`);
+  const withKey = async (key, admin = KEYED_ADMIN) => {
+    await page.goto(`http://${admin}/console`);
     await page.locator("#key").fill(key);
     await page.getByRole("button", { name: "Use it" }).click();
   };
@@ -185,6 +185,45 @@ async function main() {
   await page.locator("#ask-key").waitFor();
   assert.equal(await page.locator("#decisions tbody button").count(), 0);
   step("keys open what they may, are kept in memory and forgotten");
+
+  const pay = async (order) => {
+    await post(PAY_MAIN, "/v1/orders", JSON.stringify({ id: order, amount: "19.99 EUR" }), "the-merchant");
+    const card = { number: CANARY, expiry: "09/28", cvv: "123" };
+    const facts = { device_os: "odd", account: `of-${order}`, user_agent: MARKUP };
+    const made = JSON.parse(await post(PAY_MAIN, "/v1/payments", JSON.stringify({ order, method: "card", card, facts }), "the-merchant"));
+    assert.equal(made.state, "review_held");
+    return made.id;
+  };
+  const seen = async (id) => (await (await fetch(`http://${PAY_MAIN}/v1/payments/${id}`, { headers: { authorization: "Bearer the-merchant" } })).json());
+  const held = [await pay("first"), await pay("second"), await pay("third")];
+  await withKey("the-merchant", PAY_ADMIN);
+  await until("who may not review sees no queue", async () => (await page.locator("#live").isVisible()) && (await page.locator("#reviews").isHidden()));
+  await withKey("the-reviewer", PAY_ADMIN);
+  const queue = () => page.locator("#held tbody button").allInnerTexts();
+  await until("what is held is shown, the oldest first", async () => JSON.stringify(await queue()) === JSON.stringify(held));
+  assert.match(await text("#held tbody tr:first-child"), /19\.99 EUR\s+m1\s+card\s+ODD\s+2[34] h \d+ min/);
+  const verdict = async (id, button, answer) => {
+    await page.getByRole("button", { name: id, exact: true }).click();
+    await page.getByRole("button", { name: button, exact: true }).click();
+    await page.getByRole("button", { name: answer, exact: true }).click();
+  };
+  await verdict(held[0], "Approve", "No");
+  const known = await text("#review-of");
+  for (const part of ["ODD", "odd-device", "of-first", MARKUP, "declined at"]) assert.ok(known.includes(part), part);
+  assert.ok(!(await page.content()).includes(CANARY));
+  assert.equal((await seen(held[0])).state, "review_held");
+  for (const [i, button, state] of [[0, "Approve", "captured"], [1, "Decline", "voided"], [2, "Refund and report", "voided"]]) {
+    await verdict(held[i], button, "Yes");
+    await until(`${button} is done`, async () => (await text("#reviewed")) === `${held[i]} is ${state} now.`);
+    assert.equal((await seen(held[i])).state, state);
+    await until("it is off the queue", async () => !(await queue()).includes(held[i]));
+  }
+  assert.equal((await seen(held[2])).reports[0].by, "reviewer");
+  assert.ok(!(await seen(held[1])).reports);
+  assert.ok(await page.locator("#no-reviews").isVisible());
+  const left = await page.evaluate(() => JSON.stringify([location.href, { ...localStorage }, { ...sessionStorage }, document.cookie]));
+  assert.ok(!left.includes("the-reviewer"), left);
+  step("what is held for review is looked at and decided, each only after a yes");
 
   assert.deepEqual(complaints, []);
   assert.deepEqual(foreign, []);

@@ -39,6 +39,14 @@ pub fn dispute(id: &str, minor: i64, kind: DisputeKind) -> Change {
     Change::DisputeOpened { dispute: DisputeId::parse(id).unwrap(), amount: money(minor), kind }
 }
 
+pub fn reported(id: &str, by: Reporter, kind: FraudType) -> Change {
+    Change::FraudReported { report: ReportId::parse(id).unwrap(), by, kind }
+}
+
+pub fn labelled(fraud: bool) -> Event {
+    Event::Labelled { merchant: merchant(), payment: payment(), fraud }
+}
+
 pub const AUTHORIZE: Change = Change::Intended(Operation::Authorize);
 pub const VOID: Change = Change::Intended(Operation::Void);
 

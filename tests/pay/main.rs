@@ -6,6 +6,7 @@ mod crash;
 mod desk;
 mod idempotency;
 mod kept;
+mod labels;
 mod oracle;
 mod orders;
 mod random;

@@ -38,6 +38,7 @@ pub struct Facts {
     pub asked: Vec<([u8; 16], char, i64, i64)>,
     refunds: HashMap<String, i64>,
     disputes: HashMap<String, (i64, i64, bool)>,
+    reports: HashMap<String, (Reporter, FraudType)>,
 }
 
 #[derive(Default)]
@@ -297,6 +298,15 @@ impl Facts {
             }
             Change::DisputeWon { dispute } => self.dispute_ends(dispute.as_str(), 2),
             Change::DisputeLost { dispute } => self.dispute_ends(dispute.as_str(), 3),
+            Change::FraudReported { report, by, kind } => match self.reports.get(report.as_str()) {
+                Some(known) if *known == (*by, *kind) => "known",
+                Some(_) => "exists",
+                None if ["created", "challenged"].contains(&self.beneath()) => "illegal_transition",
+                None => {
+                    self.reports.insert(report.to_string(), (*by, *kind));
+                    "ok"
+                }
+            },
         }
     }
 

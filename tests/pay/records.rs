@@ -4,8 +4,8 @@ use tollgate::pay::*;
 use tollgate::{AMOUNT_MINOR_MAX, Outcome, Rates, Timestamp};
 
 use super::desk::{
-    AUTHORIZE, Desk, VOID, capture, changed, dispute, merchant, money, order, payment, refund, requested,
-    secret,
+    AUTHORIZE, Desk, VOID, capture, changed, dispute, labelled, merchant, money, order, payment, refund,
+    reported, requested, secret,
 };
 
 fn every_event() -> Vec<Event> {
@@ -43,6 +43,8 @@ fn every_event() -> Vec<Event> {
     changes.extend(DisputeKind::ALL.iter().map(|kind| dispute("d1", 7, *kind)));
     changes.push(Change::DisputeWon { dispute: dispute_id() });
     changes.push(Change::DisputeLost { dispute: dispute_id() });
+    changes.extend(FraudType::ALL.iter().map(|kind| reported("t1", Reporter::Issuer, *kind)));
+    changes.push(reported("t1", Reporter::Reviewer, FraudType::Other));
     let mut events: Vec<Event> = changes.into_iter().map(changed).collect();
     events.extend(Method::ALL.iter().map(|method| requested(u32::MAX, payment(), *method)));
     events.push(Event::OrderCreated { merchant: merchant(), order: order(), amount: money(1) });
@@ -61,6 +63,7 @@ fn every_event() -> Vec<Event> {
         order: order(),
         conversion: Box::new(conversion),
     });
+    events.extend([true, false].map(labelled));
     events
 }
 
@@ -70,7 +73,7 @@ fn events_come_back() {
         for at in [Timestamp::default(), Timestamp::MIN, Timestamp::MAX] {
             let record = Record::encode(at, &event);
             assert_eq!(record.read(), Ok((at, event.clone())));
-            assert!((32..=37).contains(&record.kind) || (48..=52).contains(&record.kind));
+            assert!((32..=41).contains(&record.kind) || (48..=52).contains(&record.kind));
         }
     }
 }
@@ -98,7 +101,7 @@ fn what_is_cut_off_or_longer_is_refused_and_no_flipped_bit_is_a_panic() {
 #[test]
 fn kinds_and_versions_of_a_later_release_are_refused_by_name() {
     let record = Record::encode(Timestamp::default(), &changed(VOID));
-    for (kind, version) in [(record.kind, 0), (record.kind, 2), (31, 1), (41, 1), (47, 1), (53, 1)] {
+    for (kind, version) in [(record.kind, 0), (record.kind, 2), (31, 1), (42, 1), (47, 1), (53, 1)] {
         let other = Record { kind, version, ..record.clone() };
         let said = other.read().unwrap_err();
         assert!(said.contains(&format!("kind {kind} version {version}, which this program does not know")));

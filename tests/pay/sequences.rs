@@ -131,6 +131,11 @@ impl World {
             (_, 6 | 7) => Change::Intended(refund),
             (_, 8) => Change::DisputeWon { dispute },
             (_, 9) => Change::DisputeLost { dispute },
+            (_, 10) if self.random.one_in(2) => Change::FraudReported {
+                report: ReportId::parse(&format!("t{}", self.random.below(2))).unwrap(),
+                by: self.random.of(Reporter::ALL),
+                kind: self.random.of(&FraudType::ALL[..2]),
+            },
             (_, 10) => {
                 if self.random.one_in(2) {
                     Change::CodeSent

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use tollgate::Outcome;
 use tollgate::pay::*;
 
-use super::desk::{AUTHORIZE, Desk, VOID, authenticated, capture, changed, dispute, money, refund};
+use super::desk::{AUTHORIZE, Desk, VOID, authenticated, capture, changed, dispute, money, refund, reported};
 
 const PAGE: &str = "docs/payments.md";
 
@@ -124,6 +124,7 @@ fn events(desk: &Desk) -> Vec<(String, Change)> {
         ("dispute opened, told again", dispute("d1", 10_000, DisputeKind::Fraud)),
         ("dispute won", Change::DisputeWon { dispute: ids.clone() }),
         ("dispute lost", Change::DisputeLost { dispute: ids }),
+        ("fraud reported", reported("t1", Reporter::Issuer, FraudType::Stolen)),
     ];
     rows.extend(some.map(|(name, change)| (name.to_owned(), change)));
     rows

@@ -228,6 +228,7 @@ impl Form {
     }
 
     /// Says in the headers what it is.
+    #[cfg_attr(not(feature = "grpc"), expect(unused_variables, reason = "only gRPC is told apart"))]
     fn mark(&self, headers: &mut HeaderMap) {
         match self {
             Form::Payment | Form::Template(_) => {}

@@ -7,11 +7,11 @@ use super::asked::{
     CaptureBody, ChallengeBody, DisputeBody, RefundBody, ResolveBody, ReviewBody, Turn, Verdict, read,
 };
 use super::happen::{Fault, advance, changed, happen};
-use super::{assess, stepup, view};
+use super::{stepup, view};
 use crate::money::Money;
 use crate::pay::{
-    Change, DisputeId, Error as Refusal, Ledger, MerchantId, Operation, OperatorId, Payment, PaymentId,
-    RefundId, ReviewResult, State,
+    Change, DisputeId, Error as Refusal, FraudType, Ledger, MerchantId, Operation, OperatorId, Payment,
+    PaymentId, RefundId, ReportId, Reporter, ReviewResult, State,
 };
 use crate::serve::routes::Route;
 
@@ -89,6 +89,8 @@ impl Asked {
         // What was captured before somebody looked goes back.
         let is_captured =
             matches!(state, State::Captured | State::PartiallyRefunded | State::Refunded | State::Won);
+        // There is nothing left to refund; it may still be told that it was fraud.
+        let is_stopped = matches!(state, State::Voided | State::Declined | State::Disputed | State::Lost);
         if body.decision == Verdict::RefundAndReport && is_captured {
             let left = cashier.look(merchant, payment, |p| p.ledger().refundable())?;
             if left.minor > 0 {
@@ -96,11 +98,13 @@ impl Asked {
                 let change = Change::Intended(Operation::Refund { refund, amount: left });
                 happen(app, cashier, changed(merchant, payment, change)).await?;
             }
-        } else {
+        } else if !(body.decision == Verdict::RefundAndReport && is_stopped) {
             happen(app, cashier, changed(merchant, payment, Change::ReviewEnded(result))).await?;
         }
         if body.decision == Verdict::RefundAndReport {
-            assess::label(payment, true);
+            let (report, by) = (ReportId::parse("review")?, Reporter::Reviewer);
+            let change = Change::FraudReported { report, by, kind: FraudType::Other };
+            happen(app, cashier, changed(merchant, payment, change)).await?;
         }
         if result == ReviewResult::Approved {
             advance(app, cashier, merchant, payment).await?;
@@ -110,16 +114,21 @@ impl Asked {
 
     fn dispute(&self, merchant: &MerchantId, payment: &PaymentId) -> Result<Change, Fault> {
         let body: DisputeBody = read(&self.body)?;
-        let dispute = DisputeId::parse(&body.id)?;
+        let dispute = || DisputeId::parse(&body.id);
         Ok(match body.event {
-            Turn::Won => Change::DisputeWon { dispute },
-            Turn::Lost => Change::DisputeLost { dispute },
+            Turn::Reported => Change::FraudReported {
+                report: ReportId::parse(&body.id)?,
+                by: Reporter::Issuer,
+                kind: body.fraud_type()?,
+            },
+            Turn::Won => Change::DisputeWon { dispute: dispute()? },
+            Turn::Lost => Change::DisputeLost { dispute: dispute()? },
             Turn::Opened => {
                 let amount = match body.amount()? {
                     Some(amount) => amount,
                     None => self.cashier.look(merchant, payment, |p| p.ledger().disputable())?,
                 };
-                Change::DisputeOpened { dispute, amount, kind: body.kind()? }
+                Change::DisputeOpened { dispute: dispute()?, amount, kind: body.kind()? }
             }
         })
     }
@@ -129,12 +138,10 @@ impl Asked {
         let owner = self.owner()?;
         let shown = {
             let book = self.cashier.book.lock();
-            let mine = |p: &&Payment| {
-                p.state() == State::ReviewHeld && owner.as_ref().is_none_or(|owner| p.merchant() == owner)
-            };
-            let mut held: Vec<_> = book.payments().filter(mine).collect();
-            held.sort_by_key(|p| (p.changed_at(), p.id().clone()));
-            view::payments(&self.cashier, held.into_iter().take(LISTED_MAX))
+            let reviews = self.cashier.reviews.lock();
+            let mine = |p: &&Payment| owner.as_ref().is_none_or(|owner| p.merchant() == owner);
+            let held = reviews.queue().filter_map(|id| book.any(id)).filter(mine);
+            view::reviews(&self.cashier, held.take(LISTED_MAX).map(|p| (p, reviews.why(p.id()))))
         };
         self.cashier.recorded().await?;
         Ok((StatusCode::OK, shown))

@@ -9,10 +9,12 @@ use hyper::{Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 
 use super::happen::Fault;
+use super::monitoring::Month;
 use super::{Cashier, ask, chores, signed, view};
 use crate::channel::{Callback, CallbackError, Channel as _};
 use crate::pay::{ChannelId, Error as Refusal, Event, MerchantId, PaymentId, RequestKey};
 use crate::serve::app::App;
+use crate::serve::form;
 use crate::serve::idempotency;
 use crate::serve::keys::Key;
 use crate::serve::log::{self, Level};
@@ -31,6 +33,8 @@ pub(super) struct Asked {
     key: u16,
     pub(super) route: Route,
     pub(super) part: String,
+    /// What follows the path's `?`.
+    query: Option<String>,
     pub(super) body: Bytes,
 }
 
@@ -51,7 +55,8 @@ pub(in crate::serve) async fn answer(
         signed::check((key.index, secret), head, &body, &cashier.nonces)?;
     }
     let own = idempotency::named(&head.headers)?.map(str::to_owned);
-    let asked = Asked { app: app.clone(), cashier, key: key.index, route: entry.route, part, body };
+    let query = head.uri.query().map(str::to_owned);
+    let asked = Asked { app: app.clone(), cashier, key: key.index, route: entry.route, part, query, body };
     // What has begun is brought to its end, though the caller may be gone.
     let done = tokio::spawn(async move { asked.answered(own).await.map_err(Fault::problem) });
     done.await.unwrap_or_else(|_| Err(given_up()))
@@ -68,7 +73,8 @@ pub(in crate::serve) async fn callback(
     body: Bytes,
 ) -> Result<Response<Reply>, Problem> {
     let cashier = app.cashier.clone().ok_or_else(off)?;
-    let asked = Asked { app: app.clone(), cashier, key: 0, route: Route::Callback, part: channel, body };
+    let (route, query) = (Route::Callback, None);
+    let asked = Asked { app: app.clone(), cashier, key: 0, route, part: channel, query, body };
     let done = tokio::spawn(async move { asked.told(&head).await.map_err(Fault::problem) });
     done.await.unwrap_or_else(|_| Err(given_up()))
 }
@@ -166,6 +172,7 @@ impl Asked {
             Route::AuthenticatorEnrol | Route::Authenticator | Route::AuthenticatorRemove => {
                 self.authenticator().await
             }
+            Route::DisputeFigures => self.dispute_figures().await,
             _ => {
                 let (merchant, payment) = self.payment()?;
                 self.act(&merchant, &payment).await?;
@@ -173,6 +180,19 @@ impl Asked {
                 self.shown(StatusCode::OK, &merchant, &payment).await
             }
         }
+    }
+
+    /// What the month of the query came to; this month's without one.
+    async fn dispute_figures(&self) -> Result<(StatusCode, Vec<u8>), Fault> {
+        let month = match form::query(self.query.as_deref(), "month") {
+            None => Month::of(log::now()),
+            Some(text) => Month::parse(&text).ok_or_else(|| {
+                Problem::new(Kind::BadRequest, "`month` is no month of a year").remedy("write ?month=2026-11")
+            })?,
+        };
+        let shown = self.cashier.figures.lock().shown(month, self.owner()?.as_ref());
+        self.cashier.recorded().await?;
+        Ok((StatusCode::OK, shown))
     }
 
     pub(super) async fn shown(
@@ -221,7 +241,7 @@ impl Route {
     /// Whether it may have an effect, so that a repetition is to be told apart.
     fn changes(self) -> bool {
         match self {
-            Route::Order | Route::Payment | Route::Reviews => false,
+            Route::Order | Route::Payment | Route::Reviews | Route::DisputeFigures => false,
             // Its answer has a secret, which is not to be kept; the same again begins anew.
             Route::AuthenticatorEnrol | Route::Authenticator | Route::AuthenticatorRemove => false,
             _ => true,

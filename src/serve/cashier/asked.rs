@@ -9,7 +9,7 @@ use super::merchants::money;
 use super::stepup::Proof;
 use crate::channel::Instrument;
 use crate::money::{Currency, Money};
-use crate::pay::{DisputeKind, Method, Scheme, ThreeDs, TransStatus};
+use crate::pay::{DisputeKind, FraudType, Method, Scheme, ThreeDs, TransStatus};
 use crate::serve::problem::{Kind, Problem};
 use crate::token::contains_pan;
 
@@ -134,6 +134,8 @@ pub(super) enum Turn {
     Opened,
     Won,
     Lost,
+    /// The issuer reports fraud; there is no dispute, or not yet.
+    Reported,
 }
 
 #[derive(Deserialize)]
@@ -145,6 +147,8 @@ pub(super) struct DisputeBody {
     /// `fraud`, `authorization`, `processing` or `consumer`; or the scheme's own code.
     kind: Option<String>,
     reason: Option<ReasonBody>,
+    /// What kind of fraud is reported.
+    r#type: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -316,6 +320,14 @@ impl ChallengeBody {
 impl DisputeBody {
     pub(super) fn amount(&self) -> Result<Option<Money>, Problem> {
         self.amount.as_deref().map(amount).transpose()
+    }
+
+    pub(super) fn fraud_type(&self) -> Result<FraudType, Problem> {
+        let Some(name) = &self.r#type else { return Ok(FraudType::Other) };
+        FraudType::ALL.iter().copied().find(|t| t.name() == name).ok_or_else(|| {
+            let names = FraudType::ALL.iter().map(|t| t.name()).collect::<Vec<_>>().join(", ");
+            refused("bad_report", format!("`type` is one of {names}"))
+        })
     }
 
     pub(super) fn kind(&self) -> Result<DisputeKind, Problem> {

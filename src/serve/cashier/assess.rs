@@ -10,6 +10,7 @@ use super::happen::{Fault, changed, happen};
 use super::{Cashier, Held};
 use crate::channel::Instrument;
 use crate::codec::{PaymentTable, RowError, Sheet};
+use crate::decision::Outcome;
 use crate::pay::{Change, Event, FACTS_BYTES_MAX, MerchantId, Method, PaymentId, ThreeDs};
 use crate::payment::Payment;
 use crate::schema::{Country, FieldId, Schema, Value, field};
@@ -74,6 +75,9 @@ pub(super) async fn assess(
         facts: facts.into_boxed_slice(),
     };
     cashier.take(described)?;
+    if scored.outcome == Outcome::Review {
+        cashier.reviews.lock().explain(payment, scored.line.clone());
+    }
     happen(app, cashier, changed(merchant, payment, Change::Assessed(scored.outcome))).await
 }
 
@@ -152,12 +156,6 @@ pub(super) async fn settle(
         recorded.done().await.map_err(|busy| not_recorded(&busy))?;
     }
     Ok(())
-}
-
-/// Tells whoever trains models.
-pub(super) fn label(payment: &PaymentId, fraud: bool) {
-    let fields = [("payment", payment.as_str().into()), ("fraud", fraud.into())];
-    log::event(Level::Info, "label", &fields);
 }
 
 /// The payer's country, as far as it is known: the card's, else that of the billing address.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::happen::{Fault, advance, changed, follow, happen};
 use super::settings::Payments;
-use super::{Cashier, ask, webhooks};
+use super::{Cashier, ask, fraud, webhooks};
 use crate::pay::{
     Book, CODE_KEPT, CallKey, ChallengeResult, Change, Effect, Operation, Payment, PaymentId, ReviewResult,
     State,
@@ -114,6 +114,11 @@ pub(super) async fn run(app: Arc<App>, cashier: Arc<Cashier>) {
                     Err(fault) => tell(&payment, fault),
                 }
             });
+        }
+        for payment in cashier.frauds.overdue(now) {
+            if let Err(fault) = fraud::tell(&app, &cashier, &payment).await {
+                tell(&payment, fault);
+            }
         }
         for payment in cashier.overdue(now) {
             expire(&app, &cashier, &payment).await;

@@ -9,6 +9,7 @@ impl Cashier {
     /// Counters and gauges, as OpenMetrics text.
     pub(in crate::serve) fn tell(&self, out: &mut Text) -> fmt::Result {
         let open = ask::unfinished(self).len();
+        let held = self.reviews.lock().len();
         for (name, help, value) in [
             ("payments_unfinished", "Payments that wait for an institution.", open as f64),
             (
@@ -16,6 +17,7 @@ impl Cashier {
                 "Payments that wait for their payer or for somebody to look.",
                 self.due.lock().len() as f64,
             ),
+            ("payments_held", "Payments that are held for review.", held as f64),
             (
                 "payments_failed",
                 "1 when the disk of the payments' journal has failed.",
@@ -25,6 +27,7 @@ impl Cashier {
             out.family(name, "gauge", help)?;
             out.gauge(&[], value)?;
         }
+        self.figures.lock().tell(out)?;
         out.family(
             "institution_requests",
             "counter",

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Cashier, ask, assess, codes};
+use super::{Cashier, ask, assess, codes, fraud};
 use crate::journal::{Busy, Ticket};
 use crate::pay::{
     ANSWER_BYTES_MAX, Change, Effect, Error as Refusal, Event, MerchantId, Operation, Payment, PaymentId,
@@ -14,6 +14,7 @@ use crate::serve::keeper::not_recorded;
 use crate::serve::log;
 use crate::serve::problem::{Kind, Problem};
 
+use super::monitoring::Seen;
 use super::settings::Capture;
 
 /// Room that a record may take.
@@ -83,7 +84,19 @@ impl Cashier {
     pub(super) fn take(&self, event: Event) -> Result<(Vec<Effect>, Option<Ticket>), Fault> {
         let mut book = self.book.lock();
         self.chronicle.admit(RECORD_BYTES)?;
+        let changes = match &event {
+            Event::Changed { payment, .. } => {
+                Some((payment.clone(), book.any(payment).map(Seen::of).unwrap_or_default()))
+            }
+            _ => None,
+        };
         let mut effects = book.apply(log::now(), event)?;
+        if let Some((payment, seen)) = changes
+            && let Some(now) = book.any(&payment)
+        {
+            self.reviews.lock().happened(now);
+            self.figures.lock().happened(seen, now);
+        }
         // Under the lock, so that the records' order is the book's.
         let ticket = match effects.first() {
             Some(Effect::Persist(record)) => {
@@ -173,7 +186,7 @@ pub(super) async fn follow(
             }
             Effect::SendCode(payment) => codes::deliver(cashier, &payment).await,
             Effect::Review(payment) => cashier.expires(&payment),
-            Effect::Label(payment, fraud) => assess::label(&payment, fraud),
+            Effect::Label(payment, _) => fraud::tell(app, cashier, &payment).await?,
             Effect::Query(_) => cashier.work.notify_one(),
             // Whoever counted the try compares; what was recorded is recorded; merchants are told already.
             Effect::Compare(_) | Effect::Persist(_) | Effect::Notify(_) => {}

@@ -13,8 +13,12 @@
 //! | `codes.rs` `sender.rs` `template.rs` | may a code be sent, by whom, in which words? |
 //! | `accounts.rs` | which payers have an authenticator? |
 //! | `chores.rs` | what has become of what nobody asks about? |
+//! | `fraud.rs` | what do lists and training learn of fraud? |
+//! | `monitoring.rs` | how much of a merchant is disputed, as the schemes count? |
+//! | `reviews.rs` | what waits for somebody to look? |
 //! | `figures.rs` | how does it go? |
 //! | `webhooks.rs` `lanes.rs` | how are merchants told, and whose turn is it? |
+//! | `kept.rs` | what does the folder hold, for those who do not serve? |
 //! | `view.rs` `words.rs` | what do merchants and payers get to see? |
 
 mod accounts;
@@ -26,11 +30,15 @@ mod assess;
 mod chores;
 mod codes;
 mod figures;
+mod fraud;
 mod happen;
+pub(crate) mod kept;
 mod lanes;
 mod merchants;
+mod monitoring;
 mod orders;
 mod proofs;
+mod reviews;
 mod sender;
 pub(crate) mod settings;
 mod signed;
@@ -53,13 +61,17 @@ use tokio::sync::Notify;
 pub(super) use answer::{answer, callback};
 pub(super) use chores::start;
 
+use super::keeper::Keeper;
 use super::log::{self, Level};
 use crate::channel::Instrument;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::journal::Chronicle;
 use crate::pay::{Book, CallKey, CallSecret, CodeSecret, PaymentId, Record};
+use fraud::Frauds;
 use merchants::Merchants;
+use monitoring::Figures;
 use proofs::Proof;
+use reviews::Reviews;
 use sender::Sender;
 use settings::Payments;
 use signed::Nonces;
@@ -68,8 +80,6 @@ use webhooks::Hooks;
 
 /// Most payments whose instruments wait for a challenge to be passed; past it the payer pays anew.
 const HELD_MAX: usize = 100_000;
-/// The file of the secrets that keys and codes are derived from.
-const SECRETS: &str = "secrets";
 
 /// All that payments that move money share.
 pub(super) struct Cashier {
@@ -98,6 +108,11 @@ pub(super) struct Cashier {
     work: Notify,
     /// Merchants are to be told something.
     hooks: Hooks,
+    /// What fraud leads to.
+    frauds: Frauds,
+    /// What waits for somebody to look. Locked within the book, as are the figures.
+    reviews: Mutex<Reviews>,
+    figures: Mutex<Figures>,
 }
 
 /// Keys of what is not answered, as far as anybody has looked.
@@ -128,12 +143,13 @@ impl Cashier {
     ///
     /// # Errors
     /// When settings are wrong, the journal is damaged, another process has it, or the disk fails.
-    pub(super) fn open(settings: &Payments) -> Result<Option<Arc<Cashier>>, Error> {
+    pub(super) fn open(settings: &Payments, keeper: &Keeper) -> Result<Option<Arc<Cashier>>, Error> {
         let Some(dir) = &settings.dir else { return Ok(None) };
         let merchants = Merchants::of(&settings.merchant)?;
         let ways = Ways::of(&settings.channel)?;
         let hooks = Hooks::of(&settings.merchant)?;
         let sender = Sender::of(settings)?;
+        let frauds = Frauds::of(&settings.on_fraud, &keeper.engine().pipeline())?;
         std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
         let (call, code) = secrets(dir)?;
         let mut book = Book::new(CallSecret::new(call));
@@ -144,7 +160,13 @@ impl Cashier {
                 book.replay(&record).map(|_| ())
             })?;
         let unfinished = book.unfinished();
+        frauds.resume(&book, keeper.journal().is_none());
         book.payments().filter(|p| p.undelivered().next().is_some()).for_each(|p| hooks.announce(p.id()));
+        let (mut reviews, mut figures) = (Reviews::default(), Figures::new(&settings.monitoring));
+        for payment in book.payments() {
+            reviews.happened(payment);
+            figures.resume(payment);
+        }
         let fields = [
             ("journal", dir.display().to_string().into()),
             ("records", found.records.into()),
@@ -171,6 +193,9 @@ impl Cashier {
             nonces: Nonces::default(),
             work: Notify::new(),
             hooks,
+            frauds,
+            reviews: Mutex::new(reviews),
+            figures: Mutex::new(figures),
         };
         let waiting: Vec<PaymentId> = cashier.due.lock().iter().map(|(_, payment)| payment.clone()).collect();
         for payment in &waiting {
@@ -206,32 +231,14 @@ impl Cashier {
 fn secrets(dir: &Path) -> Result<([u8; 32], [u8; 32]), Error> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let path = dir.join(SECRETS);
-    let mut bytes = [0; 64];
-    match std::fs::read(&path) {
-        Ok(found) => {
-            bytes.copy_from_slice(found.get(..64).filter(|_| found.len() == 64).ok_or_else(|| {
-                Error::new("it does not have the 64 bytes that it was written with; bring back a good copy")
-                    .at(&path)
-                    .of(ErrorKind::Damaged)
-            })?)
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            if dir.join("00000001.log").exists() {
-                let why = "it is missing, and the journal beside it needs it: without it no answer of an institution is \
-                           known; bring back a copy";
-                return Err(Error::new(why).at(&path).of(ErrorKind::Damaged));
-            }
-            bytes = rand::random();
-            let mut options = std::fs::OpenOptions::new();
-            let file = options.write(true).create_new(true).mode(0o600).open(&path);
-            let written = file.and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()));
-            written.map_err(|e| Error::io(&path, e))?;
-        }
-        Err(e) => return Err(Error::io(&path, e)),
+    if let Some(known) = kept::secrets(dir)? {
+        return Ok(known);
     }
-    let (mut call, mut code) = ([0; 32], [0; 32]);
-    call.copy_from_slice(&bytes[..32]);
-    code.copy_from_slice(&bytes[32..]);
-    Ok((call, code))
+    let path = dir.join(kept::SECRETS);
+    let bytes: [u8; 64] = rand::random();
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(&path);
+    let written = file.and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()));
+    written.map_err(|e| Error::io(&path, e))?;
+    Ok(kept::halves(&bytes))
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::codes::CodeLimits;
+use super::fraud::FraudEntry;
+use super::monitoring::Thresholds;
 use super::sender::SmsEntry;
 use super::ways::ChannelEntry;
 use crate::serve::config::Pause;
@@ -32,6 +34,10 @@ pub(crate) struct Payments {
     pub(crate) merchant: Vec<MerchantEntry>,
     /// The ways to institutions, the first choice first.
     pub(crate) channel: Vec<ChannelEntry>,
+    /// What is put on lists when a payment was fraud.
+    pub(crate) on_fraud: Vec<FraudEntry>,
+    /// From when on a merchant's disputes are worth a warning, by scheme.
+    pub(crate) monitoring: Thresholds,
 }
 
 impl Default for Payments {
@@ -48,6 +54,8 @@ impl Default for Payments {
             webhook_again: Pause::millis(1_000),
             merchant: Vec::new(),
             channel: Vec::new(),
+            on_fraud: Vec::new(),
+            monitoring: Thresholds::new(),
         }
     }
 }

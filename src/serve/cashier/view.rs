@@ -1,10 +1,13 @@
 //! What do merchants see of orders and payments?
 
+use bytes::Bytes;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::proofs::{By, NextAction};
 use super::{Cashier, Note, words};
 use crate::pay::{Account, Conversion, Notice, Order, OrderId, Payment, Phase};
+use crate::time::Span;
 
 /// An order as JSON.
 pub(super) fn order(id: &OrderId, order: &Order) -> Vec<u8> {
@@ -64,6 +67,8 @@ struct View<'a> {
     operations: Vec<Operation<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     disputes: Vec<Dispute<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reports: Vec<Report<'a>>,
     sequence: u32,
     created_at: String,
     changed_at: String,
@@ -139,6 +144,18 @@ struct Dispute<'a> {
     amount: String,
     kind: &'a str,
     state: &'a str,
+    opened_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<String>,
+}
+
+/// A report of fraud.
+#[derive(Serialize)]
+struct Report<'a> {
+    id: &'a str,
+    by: &'a str,
+    r#type: &'a str,
+    at: String,
 }
 
 /// A payment as JSON.
@@ -165,9 +182,30 @@ pub(super) fn notice(cashier: &Cashier, id: &str, notice: &Notice, payment: &Pay
     })
 }
 
-/// Payments as a JSON array.
-pub(super) fn payments<'a>(cashier: &Cashier, payments: impl Iterator<Item = &'a Payment>) -> Vec<u8> {
-    json(&payments.map(|p| view(cashier, p)).collect::<Vec<_>>())
+/// Payments that somebody is to look at, each with what the engine answered, as a JSON array.
+pub(super) fn reviews<'a>(
+    cashier: &Cashier,
+    held: impl Iterator<Item = (&'a Payment, Option<&'a Bytes>)>,
+) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Held<'a> {
+        #[serde(flatten)]
+        payment: View<'a>,
+        /// When it is declined if nobody has looked.
+        expires_at: String,
+        /// What is known of it.
+        facts: Option<Box<RawValue>>,
+        /// What the engine answered; another process may have got it.
+        decision: Option<Box<RawValue>>,
+    }
+    let patience = i64::try_from(cashier.settings.review.0.as_micros()).unwrap_or(i64::MAX);
+    let held = held.map(|(p, why)| Held {
+        payment: view(cashier, p),
+        expires_at: p.changed_at().plus(Span::from_micros(patience)).to_string(),
+        facts: serde_json::from_slice(p.facts()).ok(),
+        decision: why.and_then(|why| serde_json::from_slice(why).ok()),
+    });
+    json(&held.collect::<Vec<_>>())
 }
 
 fn view<'a>(cashier: &Cashier, payment: &'a Payment) -> View<'a> {
@@ -253,6 +291,18 @@ fn view<'a>(cashier: &Cashier, payment: &'a Payment) -> View<'a> {
                     Some(true) => "won",
                     Some(false) => "lost",
                 },
+                opened_at: d.opened.to_string(),
+                ended_at: d.ended.map(|at| at.to_string()),
+            })
+            .collect(),
+        reports: payment
+            .reports()
+            .iter()
+            .map(|r| Report {
+                id: r.id.as_str(),
+                by: r.by.name(),
+                r#type: r.kind.name(),
+                at: r.at.to_string(),
             })
             .collect(),
         sequence: payment.sequence(),

@@ -5,6 +5,7 @@ import { at } from "./markup.js";
 import { showFigures } from "./figures.js";
 import { pollDecisions, prepareExplain } from "./decisions.js";
 import { loadLists, prepareLists } from "./lists.js";
+import { pollReviews, reviewsAgain } from "./reviews.js";
 
 const EVERY = 1000;
 const AWAY_MAX = 30000;
@@ -36,6 +37,7 @@ async function poll() {
       part(async () => { latest = await ask("GET", "v1/stats"); showFigures(latest); }, "stats-wrong", "figures"),
       part(pollDecisions, "decisions-wrong", "live"),
     ]);
+    if (latest?.takes_payments ?? true) await pollReviews();
     pause = EVERY;
     say("live", false);
     at("tools").hidden = false;
@@ -62,7 +64,7 @@ function say(text, away) {
 }
 
 function askForKey(problem) {
-  for (const part of ["figures", "live", "tools", "empty"]) at(part).hidden = true;
+  for (const part of ["figures", "live", "reviews", "tools", "empty"]) at(part).hidden = true;
   say("waiting for a key", false);
   at("key-wrong").textContent = hasKey() ? problem.message : "";
   setKey("");
@@ -76,6 +78,8 @@ at("ask-key").addEventListener("submit", (event) => {
   setKey(at("key").value);
   at("key").value = "";
   listsLoaded = false;
+  latest = null;
+  reviewsAgain();
   poll();
 });
 // What the key has shown goes with it.

@@ -55,7 +55,7 @@ function line(decision, known) {
 }
 
 /** An answer in words: what, by which rules and inputs of the model, and the values they read. */
-function why(answer) {
+export function why(answer) {
   const probability = answer.probability == null ? "" : `, probability ${answer.probability.toPrecision(3)}`;
   const anomaly = answer.anomaly == null ? "" : `, anomaly ${answer.anomaly.toPrecision(3)}`;
   const reasons = answer.reasons.flatMap((reason) => [

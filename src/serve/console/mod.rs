@@ -15,7 +15,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Name, media type and text of the page's files.
-const PARTS: [(&str, &str, &str); 8] = [
+const PARTS: [(&str, &str, &str); 9] = [
     ("console.css", "text/css; charset=utf-8", include_str!("console.css")),
     ("console.js", "text/javascript; charset=utf-8", include_str!("console.js")),
     ("server.js", "text/javascript; charset=utf-8", include_str!("server.js")),
@@ -23,6 +23,7 @@ const PARTS: [(&str, &str, &str); 8] = [
     ("figures.js", "text/javascript; charset=utf-8", include_str!("figures.js")),
     ("decisions.js", "text/javascript; charset=utf-8", include_str!("decisions.js")),
     ("lists.js", "text/javascript; charset=utf-8", include_str!("lists.js")),
+    ("reviews.js", "text/javascript; charset=utf-8", include_str!("reviews.js")),
     ("icon.svg", "image/svg+xml", include_str!("icon.svg")),
 ];
 
