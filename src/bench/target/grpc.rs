@@ -15,8 +15,6 @@ use crate::decision::Outcome;
 
 /// The call.
 pub(super) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
-/// What its bodies are.
-pub(super) const KIND: &str = "application/grpc";
 /// Says how a call went, after or instead of the answer.
 const STATUS: &str = "grpc-status";
 /// Says why it did not go well.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TE};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Uri};
 use rustls::pki_types::pem::PemObject;
@@ -21,6 +21,8 @@ use crate::token::redact;
 /// Where the sidecar scores, and where it is told what became of payments.
 const SCORE: &str = "/v1/score";
 const SETTLEMENTS: &str = "/v1/settlements";
+/// What bodies over gRPC are.
+pub(super) const GRPC: &str = "application/grpc";
 /// Bytes of an answer that a message shows.
 const SHOWN_BYTES_MAX: usize = 200;
 
@@ -227,16 +229,11 @@ impl Form {
         }
     }
 
-    /// Says in the headers what it is.
-    #[cfg_attr(not(feature = "grpc"), expect(unused_variables, reason = "only gRPC is told apart"))]
+    /// Says in the headers what it is, where that is no JSON.
     fn mark(&self, headers: &mut HeaderMap) {
-        match self {
-            Form::Payment | Form::Template(_) => {}
-            #[cfg(feature = "grpc")]
-            Form::Grpc => {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static(super::grpc::KIND));
-                headers.insert(hyper::header::TE, HeaderValue::from_static("trailers"));
-            }
+        if self.is_grpc() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(GRPC));
+            headers.insert(TE, HeaderValue::from_static("trailers"));
         }
     }
 }

@@ -18,6 +18,8 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::body::Whole;
+#[cfg(feature = "grpc")]
+use super::http::GRPC;
 use super::http::{Http, Place};
 use crate::bench::measure::Answer;
 use crate::decision::Outcome;
@@ -174,7 +176,7 @@ impl Reply {
     #[cfg(feature = "grpc")]
     pub(super) fn over_grpc(&self) -> Option<(Answer, String)> {
         let kind = self.headers.get(CONTENT_TYPE)?;
-        let grpc = self.status.is_success() && kind.as_bytes().starts_with(super::grpc::KIND.as_bytes());
+        let grpc = self.status.is_success() && kind.as_bytes().starts_with(GRPC.as_bytes());
         grpc.then(|| super::grpc::answer(&self.headers, self.end.as_ref(), &self.body))
     }
 
