@@ -1,5 +1,7 @@
 //! Alipay's part of the fuzz target.
 
+use std::sync::LazyLock;
+
 use super::AlipaySettings;
 use super::answer::{Said, read};
 use super::form::Ask;
@@ -30,30 +32,32 @@ pub(in crate::channel) fn answer(bytes: &[u8], request: &Request) {
     }
 }
 
-/// Takes the bytes for a notification, as they come and signed.
-pub(in crate::channel) fn notification(bytes: &[u8]) {
-    let Some(key) = KEY.as_ref() else { return };
-    let Some(Ok(own)) =
-        KEY.as_ref().map(|key| key.to_pem().and_then(|pem| super::SigningKey::from_pem(&pem)))
-    else {
-        return;
-    };
-    let settings = AlipaySettings {
+/// One party that plays both: what it is to believe is signed with its own key. Reading a key takes far longer than
+/// reading a notification.
+static SETTINGS: LazyLock<Option<AlipaySettings>> = LazyLock::new(|| {
+    let key = KEY.as_ref()?;
+    Some(AlipaySettings {
         name: String::new(),
         gateway: String::new(),
         app_id: "1".to_owned(),
-        key: own,
+        key: super::SigningKey::from_pem(&key.to_pem().ok()?).ok()?,
         alipay_key: key.public(),
         notify_url: None,
         pay_within: Span::from_secs(900),
         ca: None,
-    };
-    assert!(notify::read(&settings, bytes).is_err(), "nobody signed it");
+    })
+});
+
+/// Takes the bytes for a notification, as they come and signed.
+pub(in crate::channel) fn notification(bytes: &[u8]) {
+    let Some(settings) = SETTINGS.as_ref() else { return };
+    assert!(notify::read(settings, bytes).is_err(), "nobody signed it");
     let mut fields: Vec<(String, String)> = form_urlencoded::parse(bytes).into_owned().collect();
     fields.retain(|(name, _)| name != "sign");
     fields.push(("app_id".to_owned(), "1".to_owned()));
-    let Ok(sign) = key.sign(super::form::signed(&fields, &["sign_type"]).as_bytes()) else { return };
+    let signed = super::form::signed(&fields, &["sign_type"]);
+    let Ok(sign) = settings.key.sign(signed.as_bytes()) else { return };
     fields.push(("sign".to_owned(), sign));
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-    drop(notify::read(&settings, body.as_bytes()));
+    drop(notify::read(settings, body.as_bytes()));
 }
