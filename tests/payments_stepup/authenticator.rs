@@ -215,8 +215,7 @@ fn another_merchants_account_is_not_found() {
         let digest: String = sha2::Sha256::digest(name).iter().map(|b| format!("{b:02x}")).collect();
         format!("[[key]]\nname = '{name}'\nsha256 = '{digest}'\n{merchant}scopes = ['pay']\n")
     };
-    let keys =
-        entry("one", "merchant = 'm1'\n") + &entry("two", "merchant = 'm2'\n") + &entry("free", "");
+    let keys = entry("one", "merchant = 'm1'\n") + &entry("two", "merchant = 'm2'\n") + &entry("free", "");
     let shop = Shop::with_file(&keys);
     let sidecar = shop.open();
     let by = |key: &str, method: &str, body: &str| sidecar.ask(method, PATH, &[("x-api-key", key)], body);

@@ -37,11 +37,14 @@ pub(crate) fn read(dir: &Path, hear: Hear<'_>) -> Result<Kept, Error> {
     Ok(Kept { book, whole })
 }
 
-/// What keys of calls and codes are derived from; `None` where there is no journal yet.
+/// What keys of calls are derived from, and what codes are.
+pub(super) type Secrets = ([u8; 32], [u8; 32]);
+
+/// The secrets of the folder; `None` where there is no journal yet.
 ///
 /// # Errors
 /// When the file is damaged, or missing beside a journal.
-pub(super) fn secrets(dir: &Path) -> Result<Option<([u8; 32], [u8; 32])>, Error> {
+pub(super) fn secrets(dir: &Path) -> Result<Option<Secrets>, Error> {
     let path = dir.join(SECRETS);
     let damaged = |why: &str| Error::new(why).at(&path).of(ErrorKind::Damaged);
     match std::fs::read(&path) {
@@ -61,7 +64,7 @@ pub(super) fn secrets(dir: &Path) -> Result<Option<([u8; 32], [u8; 32])>, Error>
 }
 
 /// What calls' keys and what codes are derived from.
-pub(super) fn halves(bytes: &[u8; 64]) -> ([u8; 32], [u8; 32]) {
+pub(super) fn halves(bytes: &[u8; 64]) -> Secrets {
     let (mut call, mut code) = ([0; 32], [0; 32]);
     call.copy_from_slice(&bytes[..32]);
     code.copy_from_slice(&bytes[32..]);

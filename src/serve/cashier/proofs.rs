@@ -171,7 +171,7 @@ fn fields(payment: &Payment) -> Fields {
         order: payment.order().to_string(),
         merchant: payment.merchant().to_string(),
         purchase_amount: amount.minor.to_string(),
-        purchase_currency: numeric(amount.currency).map(Into::into).unwrap_or_default(),
+        purchase_currency: numeric(amount.currency).unwrap_or_default(),
         purchase_exponent: amount.currency.exponent().to_string(),
         purchase_date: date.chars().filter(char::is_ascii_digit).take(14).collect(),
         message_category: "01",
