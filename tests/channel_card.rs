@@ -217,7 +217,7 @@ const FAULTS: [(i64, bool); 7] =
 #[tokio::test]
 async fn an_authorization_that_is_not_heard_of_is_undone() {
     let simulated = Simulated::start(None);
-    let guard = Guard::new(Arc::new(simulated.channel()), short(600));
+    let guard = Guard::new(Arc::new(simulated.channel()), short(900));
     for (minor, lost) in FAULTS {
         let request = authorization(minor, VISA);
         let reply = guard.ask(&request).await;
@@ -250,7 +250,7 @@ async fn an_authorization_that_is_not_heard_of_is_undone() {
 async fn what_is_not_heard_of_is_asked_again_and_done_once() {
     let simulated = Simulated::start(None);
     let channel = Arc::new(simulated.channel());
-    let guard = Guard::new(channel.clone(), short(600));
+    let guard = Guard::new(channel.clone(), short(900));
     for (minor, lost) in FAULTS {
         let paid = authorization(20_000, VISA);
         assert_eq!(guard.ask(&paid).await.answer, approved(&paid));

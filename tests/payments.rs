@@ -256,7 +256,9 @@ fn an_institution_that_is_not_there_is_asked_for_nothing() {
     // It comes back.
     shop.institution = Institution::start_at(&shop.institution.address, "card", shop.dir.path(), None, &[]);
     let second = card("o1", VISA, "plain").replace("\"order\"", "\"attempt\":2,\"order\"");
-    assert_eq!(sidecar.post("/v1/payments", &second).json()["state"], "captured");
+    // On a busy machine the answer may come late, and is asked for.
+    let second = sidecar.post("/v1/payments", &second).json();
+    assert_eq!(until(&sidecar, &second, "captured")["state"], "captured");
 }
 
 /// More rounds: `TOLLGATE_SOAK=40 cargo test --release --test payments` is two hundred.
