@@ -32,8 +32,11 @@ fn looks<T>(listed: impl Fn(usize) -> T, other: impl Fn(usize) -> T) -> Vec<T> {
     (0..LOOKS).map(|_| look()).collect()
 }
 
+/// A way to look, and its name.
+type Way<'a, T> = (&'a str, &'a dyn Fn(&T) -> bool);
+
 /// Measures ways to look that must find the same.
-fn measure<T>(c: &mut Criterion, name: &str, looks: &[T], ways: &[(&str, &dyn Fn(&T) -> bool)]) {
+fn measure<T>(c: &mut Criterion, name: &str, looks: &[T], ways: &[Way<'_, T>]) {
     let mut group = c.benchmark_group(format!("lists/{name}"));
     for (way, find) in ways {
         let looks = if way.starts_with("scan") { &looks[..SCANS] } else { looks };
