@@ -79,7 +79,7 @@ fn walk(trees: &Trees, row: &[f32]) -> f64 {
                     let goes_left = match branch {
                         Branch::AtMost(t) => x <= *t,
                         Branch::Below(t) => x < *t,
-                        Branch::In(_) => unreachable!("none of these models has a set"),
+                        Branch::In(_) | Branch::Among(_) => unreachable!("none of these models has a set"),
                     };
                     at = if goes_left { *left } else { *right } as usize;
                 }
