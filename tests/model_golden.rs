@@ -57,12 +57,11 @@ fn contributions_are_those_of_the_source() {
     }
 }
 
+/// A row, and what is known of it.
+type Known = (Vec<f32>, Vec<f64>);
+
 /// A model and the rows of `features` numbers that its tool answered, with what it said of each.
-fn golden(
-    model: &str,
-    answers: &str,
-    features: usize,
-) -> (Artifact, Box<dyn Model>, Vec<(Vec<f32>, Vec<f64>)>) {
+fn golden(model: &str, answers: &str, features: usize) -> (Artifact, Box<dyn Model>, Vec<Known>) {
     let (artifact, model) = import(&format!("tests/golden/{model}"));
     let rows = table(&format!("tests/golden/{answers}.csv")).into_iter().map(|told| {
         let (row, said) = told.split_at(features);
