@@ -92,7 +92,7 @@ fn a_client_that_reads_nothing_loses_its_connection() {
     assert!(stuck, "it must not take all of a request whose answer is not read");
     let open = || sidecar.metric("tollgate_connections");
     while open() > 0.0 {
-        assert!(start.elapsed() < Duration::from_secs(10), "the connection stays");
+        assert!(start.elapsed() < Duration::from_secs(60), "the connection stays");
         std::thread::sleep(Duration::from_millis(20));
     }
     serves(&mut sidecar);
