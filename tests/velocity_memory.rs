@@ -1,6 +1,7 @@
 //! A budget of bytes for the windows: far more cards than it has room for, most of them seen once, and among
 //! them busy ones, which must stay exact. The short form; `TOLLGATE_SOAK=50 cargo test --release --test
-//! velocity_memory -- --nocapture` has five million cards and ten thousand busy ones, and looks at the process.
+//! velocity_memory -- --nocapture` has five million cards and ten thousand busy ones. With
+//! `GLIBC_TUNABLES=glibc.malloc.mmap_threshold=65536` before it, it looks at the process, too.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -79,6 +80,7 @@ fn busy_cards_stay_exact_within_a_budget_and_strangers_are_forgotten() {
         let at = START + paid as i64 * STEP;
         let known = paid.is_multiple_of(BUSY_ONE_IN).then(|| rng.random_range(0..busy));
         let (minor, merchant) = (rng.random_range(1..10_000), rng.random_range(0..16u32));
+        payment.clear();
         let mut set = |id, value: Value<'_>| payment.set(&schema, id, value).unwrap();
         set(field::AT, Value::Timestamp(Timestamp::from_micros(at).unwrap()));
         set(field::AMOUNT, Value::Money(Money { minor, currency: usd }));
@@ -97,8 +99,11 @@ fn busy_cards_stay_exact_within_a_budget_and_strangers_are_forgotten() {
             }
             None => {
                 // Nobody has seen it before; whoever can't be sure of that says so instead of zero.
-                assert!(activity[0] == 0.0 || activity[0].is_nan() && degraded.contains(Degraded::EVICTED));
-                absent += usize::from(activity[0].is_nan());
+                let [count, _, merchants, _] = activity;
+                for value in [count, merchants] {
+                    assert!(value == 0.0 || value.is_nan() && degraded.contains(Degraded::EVICTED));
+                }
+                absent += usize::from(merchants.is_nan());
                 stranger += 1;
             }
         }
@@ -121,6 +126,9 @@ fn busy_cards_stay_exact_within_a_budget_and_strangers_are_forgotten() {
     assert!(velocity.evictions() > strangers as u64 / 2 && absent > strangers / 2);
     assert!(velocity.entities() > strangers / 20, "the budget is made use of");
     assert!(most <= budget + budget / 10, "{most} bytes of {budget}");
-    // Among a few MiB the process's own doings count too much.
-    assert!(soak() == 1 || resident_most <= budget + budget / 10, "{resident_most} bytes of {budget}");
+    // Otherwise the allocator keeps what tables have grown out of; among a few MiB the process's own doings count
+    // too much.
+    let tuned = std::env::var("GLIBC_TUNABLES").is_ok_and(|tunables| tunables.contains("mmap_threshold"));
+    let looks = tuned && soak() > 1;
+    assert!(!looks || resident_most <= budget + budget / 10, "{resident_most} bytes of {budget}");
 }

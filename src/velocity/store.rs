@@ -25,8 +25,8 @@ use super::{EVENTS_MAX, SHARDS_MAX};
 
 /// Fewer entities than this don't deserve a shard of their own.
 const SHARD_ENTITIES_MIN: usize = 1024;
-/// Likewise fewer bytes.
-const SHARD_BYTES_MIN: usize = 256 << 10;
+/// Likewise fewer bytes: busy entities are large, and small shards could have too many of them.
+const SHARD_BYTES_MIN: usize = 1 << 20;
 
 /// How much of the past is kept.
 ///
