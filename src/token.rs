@@ -177,7 +177,9 @@ pub fn redact(text: &str) -> Cow<'_, str> {
 pub(crate) fn next_pan(text: &str, from: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     // Few texts hold twelve digits at all; find out before anything else.
-    if bytes[from..].iter().filter(|b| b.is_ascii_digit()).count() < PAN_DIGITS_MIN {
+    if bytes.len() < from + PAN_DIGITS_MIN
+        || bytes[from..].iter().filter(|b| b.is_ascii_digit()).count() < PAN_DIGITS_MIN
+    {
         return None;
     }
     let mut at = from;

@@ -35,6 +35,8 @@ pub(super) enum What {
 pub(super) struct Entry {
     pub name: Box<str>,
     pub what: What,
+    /// Whether JSON writes the name as it is: without escapes.
+    pub plain: bool,
 }
 
 /// Every name a schema knows, found by hash.
@@ -55,7 +57,8 @@ impl Names {
         for name in names {
             if let Some(what) = what(schema, name) {
                 lookup.insert(Box::from(name), entries.len() as u32);
-                entries.push(Entry { name: Box::from(name), what });
+                let plain = !name.bytes().any(|b| b < b' ' || b == b'"' || b == b'\\');
+                entries.push(Entry { name: Box::from(name), what, plain });
             }
         }
         Names { entries, lookup }

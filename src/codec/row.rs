@@ -14,7 +14,7 @@ use crate::money::{AmountError, Currency, Money};
 use crate::payment::{FieldError, Payment};
 use crate::schema::{Country, FieldId, Kind, Schema, Value, field};
 use crate::time::Timestamp;
-use crate::token::contains_pan;
+use crate::token::{PAN_DIGITS_MIN, contains_pan};
 
 /// Most bytes an amount may be written with.
 pub(crate) const AMOUNT_BYTES_MAX: usize = 64;
@@ -23,7 +23,7 @@ pub(crate) const AMOUNT_BYTES_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Row {
     /// Fields that a value was given for.
-    given: u128,
+    given: [u64; 2],
     amount: Amount,
     currency: Option<Currency>,
 }
@@ -84,16 +84,18 @@ impl Row {
     }
 
     /// Notes that a field is given, once.
+    #[inline]
     fn give(&mut self, schema: &Schema, target: &Target) -> Done {
-        let bit = 1u128 << target.id.index();
-        if self.given & bit != 0 {
+        // Halves: a shift of 128 bits costs several of 64.
+        let (half, bit) = (&mut self.given[target.id.index() / 64 % 2], 1 << (target.id.index() % 64));
+        if *half & bit != 0 {
             return Err(wrong(format!(
                 "`{}` is given twice in this row; it is read from {}",
                 schema.field(target.id).name,
                 sources(schema, target.id)
             )));
         }
-        self.given |= bit;
+        *half |= bit;
         Ok(())
     }
 
@@ -111,6 +113,7 @@ impl Row {
         self.put(schema, payment, target, text)
     }
 
+    #[inline]
     fn put(&mut self, schema: &Schema, payment: &mut Payment, target: &Target, text: &str) -> Done {
         let kind = target.kind;
         let mut digits = itoa::Buffer::new();
@@ -120,7 +123,7 @@ impl Row {
         };
         let value = match kind {
             Kind::Text if target.id == field::CURRENCY => {
-                return match Currency::parse(text.trim()) {
+                return match Currency::parse(trimmed(text)) {
                     Some(currency) => {
                         self.currency = Some(currency);
                         Ok(())
@@ -135,19 +138,19 @@ impl Row {
             Kind::Token => Value::Token(text),
             Kind::Money => {
                 no_card(target, text)?;
-                let kept = ArrayString::from(text.trim())
+                let kept = ArrayString::from(trimmed(text))
                     .map_err(|_| wrong(format!("the amount is longer than {AMOUNT_BYTES_MAX} characters")))?;
                 self.amount = Amount::Text(kept, target.minor);
                 return Ok(());
             }
             Kind::Number => {
                 no_card(target, text)?;
-                let number = text.trim().parse().map_err(|_| not_a(kind, text))?;
+                let number = trimmed(text).parse().map_err(|_| not_a(kind, text))?;
                 return self.put_number(schema, payment, target, number);
             }
-            Kind::Bool => Value::Bool(truth(text.trim()).ok_or_else(|| not_a(kind, text))?),
-            Kind::Country => Value::Country(Country::parse(text.trim()).ok_or_else(|| not_a(kind, text))?),
-            Kind::Ip => Value::Ip(text.trim().parse().map_err(|_| not_a(kind, text))?),
+            Kind::Bool => Value::Bool(truth(trimmed(text)).ok_or_else(|| not_a(kind, text))?),
+            Kind::Country => Value::Country(Country::parse(trimmed(text)).ok_or_else(|| not_a(kind, text))?),
+            Kind::Ip => Value::Ip(trimmed(text).parse().map_err(|_| not_a(kind, text))?),
             Kind::Timestamp => {
                 let at = Timestamp::parse(text).ok_or_else(|| not_a(kind, text))?;
                 // Separators other than these two can't stand in a card number.
@@ -209,6 +212,10 @@ impl Row {
 
     /// A value that came as true or false.
     pub fn bool(&mut self, schema: &Schema, payment: &mut Payment, target: &Target, truth: bool) -> Done {
+        if target.kind == Kind::Bool && target.values.is_empty() {
+            self.give(schema, target)?;
+            return payment.set(schema, target.id, Value::Bool(truth)).map_err(refused);
+        }
         let text = if truth { "true" } else { "false" };
         if target.kind != Kind::Bool && !target.values.contains_key(text) {
             return Err(wrong(format!("the field holds {}, not {text}", target.kind)));
@@ -320,6 +327,15 @@ fn minor(text: &str) -> Result<i64, AmountError> {
     }
 }
 
+/// Without white space at its ends, which nearly no text has.
+#[inline]
+fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~'] => text,
+        _ => text.trim(),
+    }
+}
+
 fn truth(text: &str) -> Option<bool> {
     let is = |words: &[&str]| words.iter().any(|w| text.eq_ignore_ascii_case(w));
     if is(&["true", "1", "yes", "t", "y"]) {
@@ -331,9 +347,18 @@ fn truth(text: &str) -> Option<bool> {
 
 /// The card number that a spreadsheet or a float has made `4.111111111111111E+15` or `4111111111111111.0` of.
 fn card_in_a_float(text: &str) -> Option<u64> {
-    let bytes = text.as_bytes();
-    if !bytes.first().is_some_and(u8::is_ascii_digit) || memchr::memchr3(b'.', b'e', b'E', bytes).is_none() {
-        return None;
+    // Nearly every text is none: found out before anything is computed.
+    let digits = |text: &[u8]| text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
+    let whole = digits(text.as_bytes());
+    let rest = text.as_bytes().get(whole..).filter(|_| whole > 0)?;
+    let fraction = match rest {
+        [b'.', decimals @ ..] => 1 + digits(decimals),
+        _ => 0,
+    };
+    match rest.get(fraction) {
+        Some(b'e' | b'E') => {}
+        None if whole >= PAN_DIGITS_MIN && fraction > 0 => {}
+        _ => return None,
     }
     let number: f64 = text.parse().ok().filter(|n: &f64| n.fract() == 0.0 && (1e11..1e19).contains(n))?;
     contains_pan(itoa::Buffer::new().format(number as u64)).then_some(number as u64)
@@ -353,4 +378,47 @@ fn no_card_as_time(target: &Target, at: Timestamp, digits: &str) -> Done {
     const FROM: i64 = 631_152_000_000_000;
     const TO: i64 = 2_208_988_800_000_000;
     if (FROM..TO).contains(&at.micros()) { Ok(()) } else { no_card(target, digits) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// By what a number is, not by how it is written.
+    fn card_by_value(text: &str) -> Option<u64> {
+        if !text.starts_with(|c: char| c.is_ascii_digit()) || !text.contains(['.', 'e', 'E']) {
+            return None;
+        }
+        let number =
+            text.parse::<f64>().ok().filter(|n| n.fract() == 0.0 && (1e11..1e19).contains(n))? as u64;
+        contains_pan(&number.to_string()).then_some(number)
+    }
+
+    proptest! {
+        #[test]
+        fn a_card_number_in_a_float_is_found_however_it_is_written(
+            text in "(0{0,3}4111111111111111|41111{8,11}|[0-9]{0,13})(\\.[0-9]{0,12})?([eE][+-]?[0-9]{1,2})?x?"
+        ) {
+            prop_assert_eq!(card_in_a_float(&text), card_by_value(&text));
+        }
+
+        #[test]
+        fn what_is_trimmed_is_what_has_no_white_space(text in "[ \\t\u{a0}a1é]{0,6}") {
+            prop_assert_eq!(trimmed(&text), text.trim());
+        }
+    }
+
+    #[test]
+    fn spreadsheets_do_not_hide_card_numbers() {
+        for text in
+            ["4.111111111111111E+15", "4111111111111111.0", "4111111111111111.", "0.4111111111111111e16"]
+        {
+            assert_eq!(card_in_a_float(text), Some(4_111_111_111_111_111), "{text}");
+        }
+        for text in ["4111111111111111", "33.4635", "198.18.40.43", "2026-11-23T09:00:00.5Z", "4e", "e15", ""]
+        {
+            assert_eq!(card_in_a_float(text), None, "{text}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! One JSON object becomes one payment, in one pass from bytes into slots.
 //!
 //! There is no tree in between: a name is looked up as soon as it is read (usually by comparing it
-//! with the name that stood there in the row before), and its value goes straight to its field.
+//! with the name that came there in a row before), and its value goes straight to its field.
 //! Nested objects are flattened, `{"card":{"country":"FR"}}` is the field `card.country`.
 //!
 //! | file | question |
@@ -29,8 +29,8 @@ pub use decoder::JsonDecoder;
 /// What is kept from row to row.
 #[derive(Default)]
 pub(super) struct Scratch {
-    /// The names of the row before, in their order, as far as the schema knows them.
-    order: Vec<u32>,
+    /// For each name that the schema knows, the one that came after it last; the first, for the row's begin.
+    after: Vec<u32>,
     /// One bit for each name that this row has had.
     seen: Vec<u64>,
     rows: u64,
@@ -84,7 +84,7 @@ pub(super) fn payment_of(cx: &Context<'_>, bytes: &[u8], into: Into<'_>) -> Done
     into.payment.clear();
     into.row.start();
     into.scratch.start(cx.names.entries.len());
-    let mut parser = Parser { cx, text, bytes, at: 0, position: 0, fields: 0, into };
+    let mut parser = Parser { cx, text, bytes, at: 0, previous: 0, fields: 0, into };
     parser.space();
     match parser.byte() {
         Some(b'{') => parser.at += 1,
@@ -106,7 +106,7 @@ pub(super) fn payment_of(cx: &Context<'_>, bytes: &[u8], into: Into<'_>) -> Done
 
 /// The list of things bought, from a cell that holds it as JSON.
 pub(super) fn items_of(cx: &Context<'_>, text: &str, into: Into<'_>) -> Done {
-    let mut parser = Parser { cx, text, bytes: text.as_bytes(), at: 0, position: 0, fields: 0, into };
+    let mut parser = Parser { cx, text, bytes: text.as_bytes(), at: 0, previous: 0, fields: 0, into };
     parser.space();
     parser.items(ITEMS, 0)?;
     parser.space();
@@ -121,6 +121,7 @@ impl Scratch {
         self.rows += 1;
         self.seen.clear();
         self.seen.resize(names.div_ceil(64), 0);
+        self.after.resize(names + 1, 0);
         self.stranger = None;
     }
 }
@@ -135,8 +136,8 @@ struct Parser<'a, 'c> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
-    /// How many known names the row has had: the place in the order of the row before.
-    position: usize,
+    /// The place in [`Scratch::after`] of the known name that came last.
+    previous: usize,
     fields: usize,
     into: Into<'c>,
 }
