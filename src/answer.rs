@@ -1,8 +1,11 @@
 //! A decision as a row: the one form that files of decisions and answers over the wire have.
 
+use serde::{Serialize, Serializer};
+
+use crate::attribution::ModelReason;
 use crate::codec::{CellKind, Sheet, TableColumn};
 use crate::decision::Decision;
-use crate::describe::{Description, Reason};
+use crate::matched::{self, Matched};
 use crate::payment::Payment;
 use crate::pipeline::Pipeline;
 
@@ -27,15 +30,16 @@ pub(crate) fn columns() -> Vec<TableColumn> {
     .into()
 }
 
-/// Writes decisions as rows; keeps what is the same for all.
+/// Writes decisions as rows; keeps what is the same for all, and its memory.
 pub(crate) struct Rows {
     digest: String,
-    reasons: Vec<u8>,
+    json: Vec<u8>,
+    rules: Vec<usize>,
 }
 
 impl Rows {
     pub(crate) fn new(pipeline: &Pipeline) -> Rows {
-        Rows { digest: pipeline.digest().to_string(), reasons: Vec::new() }
+        Rows { digest: pipeline.digest().to_string(), json: Vec::new(), rules: Vec::new() }
     }
 
     /// Writes one row; `pipeline` is the one that decided.
@@ -51,15 +55,12 @@ impl Rows {
         sheet.integer(i64::from(decision.score));
         sheet.float(decision.probability.unwrap_or(f64::NAN));
         sheet.float(decision.anomaly.unwrap_or(f64::NAN));
-        let described = match decision.matched.is_empty() && decision.contributions.is_empty() {
-            true => None,
-            false => Description::new(pipeline, payment, decision),
-        };
-        let (reasons, model, shadow) =
-            described.map_or_else(Default::default, |d| (d.reasons, d.model, d.shadow));
-        list(sheet, &reasons);
-        self.json(sheet, &reasons);
-        self.json(sheet, &model);
+        matched::rank(pipeline, decision, &mut self.rules);
+        let of = |&rule: &usize| Matched { pipeline, payment, decision, rule };
+        let reasons = self.rules.iter().map(of).filter(|matched| !matched.in_shadow());
+        list(sheet, reasons.clone());
+        json(&mut self.json, sheet, reasons);
+        json(&mut self.json, sheet, ModelReason::of(pipeline, decision).iter());
         match decision.challenged {
             Some(challenged) => {
                 sheet.integer(i64::from(challenged.score));
@@ -67,22 +68,22 @@ impl Rows {
             }
             None => (0..2).for_each(|_| sheet.absent()),
         }
-        list(sheet, &shadow);
+        list(sheet, self.rules.iter().map(of).filter(Matched::in_shadow));
         let degraded: Vec<&str> = decision.degraded.names().collect();
         sheet.list(&degraded);
         sheet.text(&self.digest);
         sheet.end_row();
     }
-
-    fn json(&mut self, sheet: &mut Sheet, list: &impl serde::Serialize) {
-        self.reasons.clear();
-        // Writing plain data into memory can't fail; an empty list would be the answer if it did.
-        let written = serde_json::to_writer(&mut self.reasons, list).is_ok();
-        sheet.json(std::str::from_utf8(&self.reasons).ok().filter(|_| written).unwrap_or("[]"));
-    }
 }
 
-fn list(sheet: &mut Sheet, reasons: &[Reason]) {
-    let rules: Vec<&str> = reasons.iter().map(|r| r.rule.as_str()).collect();
+fn json(out: &mut Vec<u8>, sheet: &mut Sheet, list: impl Iterator<Item: Serialize>) {
+    out.clear();
+    // Writing plain data into memory can't fail; an empty list would be the answer if it did.
+    let written = serde_json::Serializer::new(&mut *out).collect_seq(list).is_ok();
+    sheet.json(std::str::from_utf8(out).ok().filter(|_| written).unwrap_or("[]"));
+}
+
+fn list<'a>(sheet: &mut Sheet, matched: impl Iterator<Item = Matched<'a>>) {
+    let rules: Vec<&str> = matched.map(|matched| matched.entry().id.as_str()).collect();
     sheet.list(&rules);
 }

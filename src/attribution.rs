@@ -35,8 +35,11 @@ pub struct ModelReason {
 }
 
 impl ModelReason {
-    /// Of a decision of this pipeline, largest share first.
+    /// Of a decision of this pipeline, largest share first; nothing of another's.
     pub(crate) fn of(pipeline: &Pipeline, decision: &Decision) -> Vec<ModelReason> {
+        if decision.digest != pipeline.digest() {
+            return Vec::new();
+        }
         let Some(champion) = pipeline.models().of(Role::Champion) else { return Vec::new() };
         let reasons = decision.contributions.iter().filter_map(|contribution| {
             let input = champion.inputs.get(usize::from(contribution.input))?;

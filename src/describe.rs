@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::attribution::{Attribution, ModelReason};
 use crate::decision::Decision;
 use crate::expr::Facts;
+use crate::matched::{self, Matched, Seen};
 use crate::payment::Payment;
 use crate::pipeline::Pipeline;
 
@@ -108,26 +109,11 @@ impl Description {
         if decision.digest != pipeline.digest() {
             return None;
         }
-        let deciding = decision.deciding.map(usize::from);
-        let mut rules: Vec<usize> = decision.matched.iter().collect();
-        let rank = |rule: usize| match deciding {
-            Some(d) if d == rule => 0,
-            // Rules that asked for the same stand with the one that decided.
-            Some(d) if pipeline.entries()[d].effect == pipeline.entries()[rule].effect => 1,
-            _ => 2,
-        };
-        rules.retain(|&r| r < pipeline.entries().len());
-        rules.sort_by_key(|&r| rank(r));
-        let value = |aggregate: usize| {
-            let seen = decision.seen.iter().find(|s| usize::from(s.aggregate) == aggregate)?;
-            show_aggregate(pipeline, aggregate, seen.value)
-        };
+        let mut rules = Vec::new();
+        matched::rank(pipeline, decision, &mut rules);
+        let of = |&rule: &usize| Matched { pipeline, payment, decision, rule };
         let reasons = |shadow: bool| {
-            rules
-                .iter()
-                .filter(|&&r| pipeline.in_shadow(decision, r) == shadow)
-                .map(|&r| Reason::new(pipeline, r, payment, &value))
-                .collect()
+            rules.iter().map(of).filter(|matched| matched.in_shadow() == shadow).map(Reason::of).collect()
         };
         Some(Description {
             id: payment.id().to_owned(),
@@ -150,40 +136,16 @@ impl Description {
 }
 
 impl Reason {
-    fn new(
-        pipeline: &Pipeline,
-        rule: usize,
-        payment: &Payment,
-        aggregate: &dyn Fn(usize) -> Option<String>,
-    ) -> Reason {
-        let entry = &pipeline.entries()[rule];
-        let fields = entry.fields.iter().map(|&id| {
-            let value = payment.get(pipeline.schema(), id).map(|v| v.to_string());
-            (pipeline.schema().field(id).name.clone(), value)
-        });
-        let aggregates =
-            entry.aggregates.iter().map(|&i| (pipeline.aggregate_name(i).to_owned(), aggregate(i)));
+    fn of(matched: Matched<'_>) -> Reason {
+        let entry = matched.entry();
+        let values = matched.values().map(|(name, value)| (name.to_owned(), value.map(|v| v.to_string())));
         Reason {
             rule: entry.id.clone(),
             code: entry.reason.clone(),
             text: entry.text.clone(),
             effect: entry.effect.clone(),
-            values: fields.chain(aggregates).collect(),
+            values: values.collect(),
         }
-    }
-}
-
-/// An aggregate's value as people read it; `None` when absent.
-pub(crate) fn show_aggregate(pipeline: &Pipeline, aggregate: usize, value: f64) -> Option<String> {
-    use crate::time::Timestamp;
-    use crate::velocity::Function;
-    if value.is_nan() {
-        return None;
-    }
-    match pipeline.plan().aggregates().get(aggregate).map(|a| a.function) {
-        Some(Function::FirstSeen) => Timestamp::from_micros(value as i64).map(|at| at.to_string()),
-        // Averages and deviations have more digits than anybody wants to read.
-        _ => Some(format!("{}", (value * 1e6).round() / 1e6)),
     }
 }
 
@@ -295,11 +257,9 @@ impl Explanation {
         let fields = schema
             .fields()
             .filter_map(|(id, field)| Some((field.name.clone(), facts.payment.get(schema, id)?.to_string())));
-        let velocity = facts
-            .activity
-            .iter()
-            .enumerate()
-            .map(|(i, v)| (pipeline.aggregate_name(i).to_owned(), show_aggregate(pipeline, i, *v)));
+        let velocity = facts.activity.iter().enumerate().map(|(i, v)| {
+            (pipeline.aggregate_name(i).to_owned(), Seen::aggregate(pipeline, i, *v).map(|v| v.to_string()))
+        });
         Explanation {
             decision: Description::new(pipeline, facts.payment, decision)
                 .expect("this pipeline's own decision"),

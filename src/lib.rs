@@ -55,6 +55,7 @@ pub mod institution;
 mod journal;
 pub mod learn;
 mod list;
+mod matched;
 mod model;
 mod money;
 pub mod pay;

@@ -12,7 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["stage", "rules", "model"],
     &["policy", "scope"],
     &["pipeline"],
-    &["answer", "attribution", "comparison", "counterfactual", "describe", "engine"],
+    &["answer", "attribution", "comparison", "counterfactual", "describe", "engine", "matched"],
     &["batch", "bench", "journal", "learn"],
     &["pay"],
     &["channel"],
@@ -82,10 +82,12 @@ fn imports_go_down_only() {
 
 /// Arrows within a floor, each for a reason.
 const SIBLINGS: &[(&str, &str)] = &[
-    ("payment", "schema"),  // a payment is a record of its schema's slots
-    ("rules", "stage"),     // a rule's effect is what a stage records
-    ("model", "stage"),     // a probability's score is on the stages' scale
-    ("answer", "describe"), // a row holds the description's parts
+    ("payment", "schema"),     // a payment is a record of its schema's slots
+    ("rules", "stage"),        // a rule's effect is what a stage records
+    ("model", "stage"),        // a probability's score is on the stages' scale
+    ("answer", "attribution"), // a row holds the description's parts
+    ("answer", "matched"),
+    ("describe", "matched"),
     ("engine", "describe"),
     ("describe", "attribution"), // a description tells what counted
     ("engine", "counterfactual"),

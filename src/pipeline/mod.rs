@@ -36,7 +36,7 @@ use crate::schema::Schema;
 use crate::stage::{Stage, Thresholds};
 use crate::velocity::{Limits, Plan};
 
-use entry::Entry;
+pub(crate) use entry::Entry;
 use folder::read_folder;
 use library::Library;
 
