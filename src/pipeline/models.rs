@@ -41,15 +41,15 @@ pub(super) struct Scratch {
 }
 
 thread_local! {
-    static SCRATCH: Cell<Scratch> = Cell::new(Scratch::default());
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
 /// Does the work with this thread's room. A stage that scores within `work` finds none and makes its own.
 pub(super) fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
     SCRATCH.with(|cell| {
-        let mut scratch = cell.take();
+        let mut scratch = cell.take().unwrap_or_default();
         let answer = work(&mut scratch);
-        cell.set(scratch);
+        cell.set(Some(scratch));
         answer
     })
 }

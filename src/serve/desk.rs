@@ -1,6 +1,6 @@
 //! One thread's place of work: bytes become a payment, a decision becomes bytes, all in memory that stays.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use crate::pipeline::Pipeline;
 use crate::schema::{Schema, Value, field};
 
 thread_local! {
-    static DESK: RefCell<Option<Desk>> = const { RefCell::new(None) };
+    static DESK: Cell<Option<Box<Desk>>> = const { Cell::new(None) };
 }
 
 /// What a thread keeps from payment to payment, for one pipeline.
@@ -46,9 +46,8 @@ pub(super) type Fill<'a> = &'a (dyn Fn(&Schema, &mut Payment) -> Result<(), RowE
 /// Works at this thread's desk, which is laid out anew when the pipeline has changed.
 pub(super) fn at<T>(app: &App, current: &Current, work: impl FnOnce(&mut Desk) -> T) -> T {
     // Taken out while it is worked at, so that nothing can find it in use.
-    let desk =
-        DESK.with_borrow_mut(Option::take).filter(|desk| Arc::ptr_eq(&desk.pipeline, current.pipeline()));
-    let mut desk = desk.unwrap_or_else(|| Desk::new(app, current.pipeline().clone()));
+    let desk = DESK.take().filter(|desk| Arc::ptr_eq(&desk.pipeline, current.pipeline()));
+    let mut desk = desk.unwrap_or_else(|| Box::new(Desk::new(app, current.pipeline().clone())));
     let done = work(&mut desk);
     DESK.set(Some(desk));
     done
