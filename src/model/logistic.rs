@@ -47,15 +47,37 @@ impl Model for Logistic {
     }
 
     fn margin(&self, row: &[f32]) -> f64 {
+        if row.len() != self.width() {
+            return 0.0;
+        }
         self.terms(row).fold(self.intercept, |sum, term| sum + term)
     }
 
     fn contributions(&self, row: &[f32], out: &mut [f64]) -> f64 {
+        if row.len() != self.width() {
+            return 0.0;
+        }
         self.terms(row).zip(out).for_each(|(term, out)| *out += term);
         self.intercept
     }
 
     fn shapley(&self, row: &[f32], out: &mut [f64]) -> f64 {
         self.contributions(row, out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_another_width_counts_for_nothing() {
+        let (weights, means, scales) = (vec![2.0; 2], vec![0.0; 2], vec![1.0; 2]);
+        let model = Logistic { intercept: -1.0, weights, means, scales };
+        for (row, margin) in [(&[1.0, 1.0][..], 3.0), (&[1.0], 0.0), (&[1.0, 1.0, 1.0], 0.0), (&[], 0.0)] {
+            assert_eq!(model.margin(row), margin);
+            let mut shares = [0.0; 3];
+            assert_eq!(model.contributions(row, &mut shares) + shares.iter().sum::<f64>(), margin);
+        }
     }
 }
