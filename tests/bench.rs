@@ -115,6 +115,8 @@ enum Manner {
     Stalling,
     /// Sheds every second request.
     Shedding,
+    /// Takes a tenth of a second for each answer.
+    Slow,
 }
 
 /// A server of HTTP/1.1 whose connections are answered by one thread each.
@@ -182,6 +184,9 @@ fn answer_all(socket: &TcpStream, manner: Manner, began: Instant, kept: &std::sy
         if matches!(manner, Manner::Stalling) && since >= stall && since < end {
             std::thread::sleep(end - since);
         }
+        if matches!(manner, Manner::Slow) {
+            std::thread::sleep(Duration::from_millis(100));
+        }
         let status = match manner {
             Manner::Shedding if number % 2 == 1 => "503 Service Unavailable",
             _ => "200 OK",
@@ -217,6 +222,22 @@ fn an_open_loop_sees_the_queue_that_a_closed_loop_leaves_out() {
     assert!(phase["lateness"].is_null());
     // One of many thousands was slow; the loop waited for it and asked nothing meanwhile.
     assert!(percentile(phase, 99.0) < 400_000_000 && percentile(phase, 100.0) >= 400_000_000, "{phase}");
+}
+
+/// What no connection came free for in time is told of, each of them, and asked of nobody.
+#[test]
+fn far_too_much_load_is_counted_as_never_sent() {
+    let server = Server::start(Manner::Slow);
+    let url = format!("http://{}/any", server.address);
+    let load = ["--payments", "500", "--connections", "1", "--warmup", "0", "--duration", "2"];
+    let run = json(&[&[url.as_str(), "--rate", "50000", "--timeout", "500"], &load[..]].concat());
+    let answers = &run["phases"][0]["answers"];
+    let count = |name: &str| answers[name].as_u64().unwrap();
+    let all: u64 = answers.as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+    assert_eq!(all, 100_000, "{answers}");
+    assert!(count("unsent") >= 99_000 && count("approve") > 0, "{answers}");
+    let heard = server.bodies.lock().unwrap().iter().filter(|line| line.starts_with('{')).count() as u64;
+    assert!(count("unsent") + heard <= 100_001, "{answers}"); // one to try it
 }
 
 #[test]
