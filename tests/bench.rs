@@ -238,6 +238,17 @@ fn far_too_much_load_is_counted_as_never_sent() {
     assert!(count("unsent") >= 99_000 && count("approve") > 0, "{answers}");
     let heard = server.bodies.lock().unwrap().iter().filter(|line| line.starts_with('{')).count() as u64;
     assert!(count("unsent") + heard <= 100_001, "{answers}"); // one to try it
+
+    // Who waits for a connection for a fifth of that time has the rest for the answer.
+    let impatient = ["--rate", "50000", "--timeout", "500", "--patience", "100"];
+    let run = json(&[&[url.as_str()], &impatient[..], &load[..]].concat());
+    let phase = &run["phases"][0];
+    assert_eq!(
+        (&phase["answers"]["timed_out"], &phase["answers"]["broken"]),
+        (&Value::from(0), &Value::from(0)),
+        "{phase}"
+    );
+    assert!(percentile(phase, 100.0) < 400_000_000, "{phase}");
 }
 
 #[test]

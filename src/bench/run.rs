@@ -49,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) warmup: Duration,
     pub(crate) duration: Duration,
     pub(crate) timeout: Duration,
+    /// How long a request of an open loop waits for somebody to send it.
+    pub(crate) patience: Duration,
     pub(crate) settle: bool,
     /// What the 99th percentile may be.
     pub(crate) slo: Option<Duration>,
@@ -141,6 +143,7 @@ impl Plan {
             observer,
             threads: self.threads,
             timeout: self.timeout,
+            patience: self.patience,
             settle: self.settle,
             passed: Default::default(),
         };

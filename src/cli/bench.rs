@@ -105,6 +105,9 @@ pub(super) struct Args {
     /// Milliseconds after which a request has failed
     #[arg(long, value_name = "MS", default_value_t = 2_000.0, value_parser = positive)]
     timeout: f64,
+    /// Milliseconds that a request of an open loop waits for a free connection [default: until it has failed]
+    #[arg(long, value_name = "MS", value_parser = positive)]
+    patience: Option<f64>,
     /// Path of the server that takes payments [default: the URL's, else /v1/score]
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
@@ -277,6 +280,7 @@ impl Args {
             warmup: Duration::from_secs_f64(self.warmup.unwrap_or(WARMUP)),
             duration: Duration::from_secs_f64(self.duration.unwrap_or(DURATION)),
             timeout: Duration::from_secs_f64(self.timeout / 1e3),
+            patience: Duration::from_secs_f64(self.patience.unwrap_or(self.timeout).min(self.timeout) / 1e3),
             settle: self.settle || (self.attack.is_some() && self.template.is_none()),
             slo: self.slo.map(|ms| Duration::from_secs_f64(ms / 1e3)),
         })

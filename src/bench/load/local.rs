@@ -78,7 +78,7 @@ fn open<S: Subject>(course: &Course, subject: &S, k: u64, base: u64, rate: f64) 
         let payment = course.workload.payment(n, &mut scratch);
         let Some((sent, ready)) = wait(course, due) else { break };
         course.next.fetch_max(n + 1, Ordering::Relaxed);
-        if sent - due > course.timeout {
+        if sent - due > course.patience {
             course.note(n, Answer::Unsent);
             recorder.record(due, sent - due, Answer::Unsent);
             continue;

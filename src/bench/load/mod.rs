@@ -44,6 +44,7 @@ pub(super) struct Stage<'a> {
     pub(super) observer: &'a dyn Observer,
     pub(super) threads: usize,
     pub(super) timeout: Duration,
+    pub(super) patience: Duration,
     /// Whether what became of a payment is told after it was answered.
     pub(super) settle: bool,
     /// Milliseconds that the phases before took, and payments that they answered.
@@ -61,6 +62,8 @@ struct Course {
     threads: usize,
     /// Nanoseconds.
     timeout: u64,
+    /// Nanoseconds that a request of an open loop waits to be sent.
+    patience: u64,
     settle: bool,
     pace: Pace,
     origin: Instant,
@@ -169,6 +172,7 @@ impl Stage<'_> {
             answered: Arc::default(),
             threads: self.threads,
             timeout: nanos(self.timeout),
+            patience: nanos(self.patience),
             settle: self.settle,
             pace,
             origin: Instant::now(),

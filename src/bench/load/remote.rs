@@ -152,13 +152,13 @@ impl Lane {
         true
     }
 
-    /// Passes over what waited until it would have timed out. Nothing is made ready for it: else a load that is far
+    /// Passes over what has waited too long for a connection. Nothing is made ready for it: else a load that is far
     /// too much would keep its own generator from sending.
     fn pass_over(&self, turn: &mut u64, rate: f64) {
         let now = self.course.now();
         loop {
             let due = due(*turn, rate);
-            if due >= self.course.end() || now.saturating_sub(due) <= self.course.timeout {
+            if due >= self.course.end() || now.saturating_sub(due) <= self.course.patience {
                 return;
             }
             let n = self.course.next.fetch_add(1, Ordering::Relaxed);
