@@ -3,6 +3,7 @@
 use std::fmt;
 
 use arrayvec::ArrayVec;
+use data_encoding::HEXLOWER;
 
 /// Most rules of one pipeline, shadow rules included: a decision holds one bit for each.
 ///
@@ -188,7 +189,7 @@ pub struct Digest(pub [u8; 16]);
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+        HEXLOWER.encode_display(&self.0).fmt(f)
     }
 }
 

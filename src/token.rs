@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
@@ -114,12 +115,9 @@ impl TokenKey {
     pub fn parse(text: &str) -> Result<TokenKey, String> {
         let form = "a token key is written ID:HEX, for example k1: and 64 hexadecimal digits";
         let (id, hex) = text.trim().split_once(':').ok_or(form)?;
-        if hex.len() % 2 != 0 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(form.to_owned());
-        }
-        let digit = |b: u8| (b as char).to_digit(16).unwrap_or(0) as u8;
-        let secret: Zeroizing<Vec<u8>> =
-            Zeroizing::new(hex.as_bytes().chunks(2).map(|p| digit(p[0]) << 4 | digit(p[1])).collect());
+        let bytes = HEXLOWER_PERMISSIVE.decode_len(hex.len()).map_err(|_| form)?;
+        let mut secret = Zeroizing::new(vec![0; bytes]);
+        HEXLOWER_PERMISSIVE.decode_mut(hex.as_bytes(), &mut secret).map_err(|_| form)?;
         TokenKey::new(id, &secret)
     }
 
@@ -131,9 +129,7 @@ impl TokenKey {
         mac.update(&digits[..count]);
         let tag = mac.finalize().into_bytes();
         let mut token = format!("tok_{}_", self.id);
-        for byte in &tag[..16] {
-            token.push_str(&format!("{byte:02x}"));
-        }
+        HEXLOWER.encode_append(&tag[..16], &mut token);
         let part = |range: std::ops::Range<usize>| digits[range].iter().map(|&b| b as char).collect();
         let card = CardToken { text: token, bin: part(0..6), last4: part(count - 4..count) };
         digits.zeroize();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 
 use crate::decision::{Decision, RuleSet};
@@ -99,7 +100,7 @@ impl Whole {
             records: scan.next_lsn - 1,
             sealed: scan.sealed,
             torn: scan.torn.map(|torn| torn.to_string()),
-            chain: scan.chain.iter().map(|b| format!("{b:02x}")).collect(),
+            chain: HEXLOWER.encode(&scan.chain),
         }
     }
 

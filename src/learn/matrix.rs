@@ -1,5 +1,6 @@
 //! What is learnt from? Rows of inputs, side by side.
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
@@ -102,7 +103,7 @@ impl Matrix {
             hash.update(bits.to_le_bytes());
         });
         labels.iter().for_each(|l| hash.update([u8::from(*l)]));
-        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+        HEXLOWER.encode(&hash.finalize())
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use data_encoding::HEXLOWER;
 use serde_json::Value;
 
 use crate::error::Error;
@@ -54,7 +55,7 @@ impl Stage {
         let address = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let address = address.map_err(|e| Error::io("127.0.0.1:0", e))?.to_string();
         let secret: [u8; 32] = rand::random();
-        let hex: String = secret.iter().map(|b| format!("{b:02x}")).collect();
+        let hex = HEXLOWER.encode(&secret);
         let mut stage = Stage {
             folder: folder.to_owned(),
             token_key: format!("demo:{hex}"),

@@ -1,5 +1,6 @@
 //! What does the simulated WeChat Pay tell by itself?
 
+use data_encoding::HEXLOWER;
 use serde_json::{Value as Json, json};
 
 use super::{headers, refund_object, transaction};
@@ -43,7 +44,7 @@ pub(in crate::institution::simulator::wallet) fn refund_letter(
 fn sealed(wallet: &Wallet, event: &str, what: &str, plain: &Json, at: Timestamp) -> Option<Letter> {
     let mut nonce = [0; 6];
     aws_lc_rs::rand::fill(&mut nonce).ok()?;
-    let nonce: String = nonce.iter().map(|byte| format!("{byte:02x}")).collect();
+    let nonce = HEXLOWER.encode(&nonce);
     let ciphertext =
         Seal::new(wallet.keys.api_key.as_bytes())?.close(plain.to_string().as_bytes(), &nonce, what)?;
     let body = json!({
