@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use zeroize::Zeroizing;
 
-use crate::pay::{Answer, Call, CallKey, MerchantId, OrderId, ThreeDs};
+use crate::pay::{Answer, Brand, Call, CallKey, MerchantId, OrderId, ThreeDs};
 use crate::time::Timestamp;
 
 /// An answer on its way.
@@ -83,6 +83,16 @@ pub enum Instrument {
     },
     /// The code that a wallet shows to be read by the merchant.
     Code(Zeroizing<String>),
+}
+
+impl Instrument {
+    /// Whose card it is, if it is a card of a brand that is known.
+    pub fn brand(&self) -> Option<Brand> {
+        match self {
+            Instrument::Card { pan, .. } => Brand::of_digits(pan),
+            Instrument::Code(_) => None,
+        }
+    }
 }
 
 impl fmt::Debug for Instrument {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::brand::Brand;
 use super::challenge::CODE_SENDS_APART;
 use super::id::{ID_BYTES_MAX, PaymentId};
 use super::requests::KEY_BYTES_MAX;
@@ -107,6 +108,13 @@ pub enum Error {
     CodeUsed,
     /// A result of 3-D Secure has another shape than EMV 3DS's; it says what is wrong.
     BadThreeDs(&'static str),
+    /// The ECI is none of this brand's.
+    WrongEci {
+        /// Whose card it is.
+        brand: Brand,
+        /// Whose indicators those are, in words.
+        expected: &'static str,
+    },
     /// An authenticator's secret is too short, or it shows too few or too many digits.
     BadAuthenticator,
     /// A limit is reached; it says of what.
@@ -148,6 +156,7 @@ impl Error {
             Error::SentJustNow => "sent_just_now",
             Error::CodeUsed => "code_used",
             Error::BadThreeDs(_) => "bad_three_ds",
+            Error::WrongEci { .. } => "wrong_eci",
             Error::BadAuthenticator => "bad_authenticator",
             Error::Full(_) => "full",
             Error::KeyReused => "key_reused",
@@ -207,6 +216,7 @@ impl fmt::Display for Error {
                 f.write_str("the authenticator's code was used before; its next one is good in half a minute")
             }
             Error::BadThreeDs(why) => f.write_str(why),
+            Error::WrongEci { brand, expected } => write!(f, "`eci` of a {brand} card is one of {expected}"),
             Error::BadAuthenticator => {
                 f.write_str("an authenticator has a secret of 16 bytes or more and shows 6 to 8 digits")
             }

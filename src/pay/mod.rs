@@ -8,11 +8,12 @@
 //! `event` is what happens, `state` where a payment can be; `transition`, `institution` and `dispute` are how
 //! the two meet. `order` says whether it may be paid now, `ledger` keeps the money, `challenge` the codes that
 //! payers prove themselves with, `conversion` what a merchant gets in its own currency, `requests` the answers under idempotency
-//! keys, `report` what is taken for fraud, `record` the bytes of all this.
+//! keys, `brand` whose card it is, `report` what is taken for fraud, `record` the bytes of all this.
 //! docs/payments.md has the flow and the table of every state and event.
 
 mod amount;
 mod book;
+mod brand;
 mod challenge;
 mod conversion;
 mod dispute;
@@ -33,6 +34,7 @@ mod transition;
 
 pub use amount::amount;
 pub use book::Book;
+pub use brand::Brand;
 pub use challenge::{
     AUTHENTICATORS_MAX, Authenticator, CODE_KEPT, CODE_SENDS_APART, CODE_SENDS_MAX, CODE_TRIES_MAX,
     Challenge, Code, CodeSecret, Enrolment, MARKS_MAX, Mark, SENDS_MAX, SENDS_WINDOW, ThreeDs, TotpHash,

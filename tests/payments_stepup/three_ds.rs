@@ -139,6 +139,7 @@ fn results_of_another_shape_are_refused_and_change_nothing() {
         (but("trans_status", json!("N")), 422, "bad_three_ds"),
         (but("version", json!("1.0.2")), 422, "bad_three_ds"),
         (but("eci", json!("07")), 422, "bad_three_ds"),
+        (but("eci", json!("02")), 422, "wrong_eci"),
         (but("eci", Value::Null), 422, "bad_three_ds"),
         (but("cavv", json!("AAAA")), 422, "bad_three_ds"),
         (but("cavv", Value::Null), 422, "bad_three_ds"),
@@ -178,6 +179,16 @@ fn a_result_that_comes_with_the_payment_is_a_fact_for_rules() {
     let bad =
         pay(&sidecar, "o3", "doubtful", json!({ "three_ds": { "version": "2.2.0", "trans_status": "Y" } }));
     assert_eq!(bad.json()["code"], "bad_three_ds");
+    // Mastercard's indicator is none of a Visa card's, and the other way round.
+    let mut masters = result("Y", 3);
+    masters["eci"] = json!("02");
+    let number = json!({ "number": "5555 5555 5555 4444", "expiry": "09/28" });
+    let of_visa = pay(&sidecar, "o5", "plain", json!({ "three_ds": masters }));
+    assert_eq!((of_visa.status, of_visa.json()["code"].as_str()), (422, Some("wrong_eci")), "{of_visa:?}");
+    let by_master = pay(&sidecar, "o6", "plain", json!({ "three_ds": result("Y", 3), "card": number }));
+    assert_eq!(by_master.json()["code"], "wrong_eci");
+    let paid = pay(&sidecar, "o7", "plain", json!({ "three_ds": masters, "card": number })).json();
+    assert_eq!((&paid["state"], &paid["three_ds"]["eci"]), (&json!("captured"), &json!("02")), "{paid}");
     let wallet =
         pay(&sidecar, "o4", "plain", json!({ "method": "alipay", "card": null, "three_ds": result("Y", 2) }));
     assert_eq!(wallet.json()["code"], "bad_three_ds");

@@ -4,6 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::pay::brand::Brand;
 use crate::pay::error::Error;
 use crate::pay::state::names;
 
@@ -114,6 +115,23 @@ impl ThreeDs {
             cavv: cavv.map(|cavv| Zeroizing::new(cavv.to_owned())),
             ds_trans_id: ds_trans_id.map(str::to_owned),
         })
+    }
+
+    /// That a card of this brand can have it: Mastercard's indicators are 02, 01 and 00, those of the others 05, 06 and 07.
+    ///
+    /// # Errors
+    /// [`Error::WrongEci`] when the indicator is another brand's: the result is of another card.
+    pub fn fits(&self, brand: Brand) -> Result<(), Error> {
+        let (ecis, expected) = match brand {
+            Brand::Mastercard => (["02", "01", "00"], "02, 01, 00"),
+            Brand::Visa | Brand::Amex | Brand::UnionPay | Brand::Jcb | Brand::Discover => {
+                (["05", "06", "07"], "05, 06, 07")
+            }
+        };
+        match self.eci() {
+            Some(eci) if !ecis.contains(&eci) => Err(Error::WrongEci { brand, expected }),
+            _ => Ok(()),
+        }
     }
 
     /// What it came to.
@@ -234,6 +252,29 @@ mod tests {
         for (id, good) in [(ID, true), (&ID[1..], false), (upper.as_str(), false), ("", false)] {
             assert_eq!(take("2.2.0", CAVV, id), good, "{id}");
         }
+    }
+
+    #[test]
+    fn indicators_are_those_of_the_cards_brand() {
+        for (eci, status, masters) in [
+            ("05", TransStatus::Authenticated, false),
+            ("06", TransStatus::Attempted, false),
+            ("07", TransStatus::Unavailable, false),
+            ("02", TransStatus::Authenticated, true),
+            ("01", TransStatus::Attempted, true),
+            ("00", TransStatus::Failed, true),
+        ] {
+            let proof = status.is_proof().then_some(());
+            let found = ThreeDs::new(status, "2.2.0", Some(eci), proof.map(|()| CAVV), proof.map(|()| ID));
+            let found = found.unwrap();
+            for brand in Brand::ALL {
+                let fits = found.fits(*brand);
+                assert_eq!(fits.is_ok(), masters == (*brand == Brand::Mastercard), "{eci} {brand}");
+                assert!(fits.is_ok() || fits.is_err_and(|e| e.code() == "wrong_eci"));
+            }
+        }
+        let silent = ThreeDs::new(TransStatus::Rejected, "2.2.0", None, None, None).unwrap();
+        assert!(Brand::ALL.iter().all(|brand| silent.fits(*brand).is_ok()));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::answer::Asked;
 use super::asked::{OrderBody, PayBody, read};
 use super::happen::{Fault, advance, changed};
 use super::{Cashier, assess, view};
+use crate::channel::Instrument;
 use crate::money::{Currency, Money};
 use crate::pay::{
     Change, Conversion, Error as Refusal, Event, MerchantId, Method, OrderId, PaymentId, State, ThreeDs,
@@ -100,6 +101,9 @@ impl Asked {
         if three_ds.is_some() && method != Method::Card {
             let why = format!("a payment by {method} is not proved by 3-D Secure");
             return Err(Problem::new(Kind::PaymentRefused, why).code("bad_three_ds").into());
+        }
+        if let Some((found, brand)) = three_ds.as_ref().zip(instrument.as_ref().and_then(Instrument::brand)) {
+            found.fits(brand)?;
         }
         if !assess::fits(method, instrument.as_ref()) {
             let detail = match method.captures_at_once() {

@@ -52,6 +52,10 @@ pub(super) async fn prove(
             return Err(Problem::new(Kind::PaymentRefused, why).code("bad_three_ds").into());
         }
         Proof::ThreeDs(found) => {
+            if let Some(brand) = cashier.held.get(payment).and_then(|held| held.instrument.as_ref()?.brand())
+            {
+                found.fits(brand)?;
+            }
             count(app, cashier, merchant, payment).await?;
             let status = found.status();
             cashier.durable(changed(merchant, payment, Change::Authenticated(found))).await?;
