@@ -100,6 +100,7 @@ fn request(operation: Operation, amount: Money, original: Option<(CallKey, Money
         subject: "Shoes \u{978b}".to_owned(),
         authenticated: true,
         three_ds: None,
+        placed: false,
         repetition: 0,
     }
 }

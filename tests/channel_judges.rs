@@ -134,6 +134,7 @@ fn request(method: Method, key: u8) -> Request {
         subject: "Shoes, 鞋 \u{1f45f} + \"50%\"".to_owned(),
         authenticated: false,
         three_ds: None,
+        placed: false,
         repetition: 0,
     }
 }

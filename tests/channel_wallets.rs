@@ -26,9 +26,11 @@ async fn a_scanned_code_is_paid_and_told_and_given_back() {
         let placed = wired.ask(&order).await;
         assert_eq!(placed.answer, Answer::Unknown, "{placed:?}");
         assert!(placed.pay_url.is_some_and(|url| url.contains(&key(1).to_string())));
-        // Alipay knows nothing of a code that nobody has scanned.
-        let waiting = if kind == Kind::Alipay { Answer::Absent } else { Answer::Unknown };
-        assert_eq!(wired.query(&order).await.answer, waiting);
+        // Alipay knows nothing of a code that nobody has scanned: it waits, once somebody has the code.
+        let unheard = if kind == Kind::Alipay { Answer::Absent } else { Answer::Unknown };
+        assert_eq!(wired.query(&order).await.answer, unheard);
+        let waits = wired.query(&Request { placed: true, ..order.clone() }).await;
+        assert_eq!((waits.answer, waits.pending), (Answer::Unknown, true));
         // Sent again it is the same order.
         let again = Request { repetition: 1, ..order.clone() };
         assert!(wired.ask(&again).await.pay_url.is_some());
@@ -149,10 +151,8 @@ async fn what_nobody_pays_is_closed_before_it_is_declined() {
             (wired.channel_with("merchant", "wallet", 3_600), wired.channel_with("merchant", "wallet", 60));
         assert!(long.ask(&order).await.pay_url.is_some());
         assert_eq!(short.query(&order).await.answer, SOFT);
-        if kind == Kind::Wechatpay {
-            assert_eq!(wired.simulate(1, "pay").await.0, 409);
-            assert_eq!(short.query(&order).await.answer, SOFT);
-        }
+        assert_eq!(wired.simulate(1, "pay").await.0, 409, "{kind:?}: nobody can pay it any more");
+        assert_eq!(short.query(&Request { placed: true, ..order.clone() }).await.answer, SOFT);
         // What was never there is over as well, for it would not be taken any more.
         let late = Request { requested: now().plus(Span::from_secs(-7_200)), ..wired.request(2, 700) };
         assert_eq!(long.query(&late).await.answer, SOFT);

@@ -542,6 +542,53 @@ fn wallets_are_paid_by_scanning_and_told_by_callback() {
 }
 
 #[test]
+fn a_code_that_nobody_has_scanned_yet_is_not_placed_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let keys = at("keys");
+    let alipay = Institution::start("alipay", folder.path(), None, &["--keys", &keys]);
+    let settings = format!(
+        "empty_past = true\n[payments]\ndir = '{}'\nask_again = '20ms'\nask_again_max = '40ms'\n\
+         [[payments.channel]]\nname = 'ali'\n[payments.channel.alipay]\ngateway = 'http://{}/gateway.do'\n\
+         app_id = '2021000000000001'\nkey = '{keys}/merchant.pem'\ninstitution_key = '{keys}/wallet.pub.pem'\n",
+        at("payments"),
+        alipay.address,
+    );
+    std::fs::write(folder.path().join("serve.toml"), settings).unwrap();
+    let start = || Sidecar::start(&["--config", &at("serve.toml")]);
+    let sidecar = start();
+    let count = |sidecar: &Sidecar, what: &str| {
+        sidecar.metric(&format!("tollgate_institution_requests_total{{channel=\"ali\",what=\"{what}\"}}"))
+    };
+    // How often it was placed, once it was asked about so often.
+    let placed = |sidecar: &Sidecar, queries: f64| {
+        let began = Instant::now();
+        while count(sidecar, "queried") < queries {
+            assert!(began.elapsed() < PATIENCE, "it is not asked about");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let asked = count(sidecar, "asked");
+        asked - count(sidecar, "queried")
+    };
+    assert_eq!(order(&sidecar, "o1", "12.00 CNY").status, 201);
+    let asked = sidecar.post("/v1/payments", r#"{"order":"o1","method":"alipay"}"#).json();
+    let url = asked["pay_url"].as_str().unwrap().to_owned();
+    assert!(placed(&sidecar, 5.0) <= 1.0);
+    assert_eq!(count(&sidecar, "absent"), 0.0);
+    assert_eq!(show(&sidecar, &asked)["pay_url"], url.as_str());
+    drop(sidecar);
+    // After a restart nobody knows the code any more: it is asked for once, and is the same.
+    let sidecar = start();
+    assert!(placed(&sidecar, 6.0) <= 1.0);
+    assert_eq!(show(&sidecar, &asked)["pay_url"], url.as_str());
+    let key = url.rsplit('/').next().unwrap();
+    let scanned = sidecar::ask(&alipay.address, "POST", &format!("/simulate/{key}/pay"), &[], b"");
+    assert_eq!(scanned.status, 200);
+    assert_eq!(until(&sidecar, &asked, "captured")["captured"], "12.00 CNY");
+    assert_eq!(alipay.sum("captured"), 1_200);
+}
+
+#[test]
 fn requests_that_merchants_sign_are_taken_once_whole_and_in_time() {
     use hmac::{Hmac, KeyInit, Mac};
     use sha2::{Digest as _, Sha256};

@@ -45,6 +45,7 @@ fn requests() -> Option<Vec<Request>> {
             subject: String::new(),
             authenticated: false,
             three_ds: None,
+            placed: false,
             repetition: 0,
         })
     };

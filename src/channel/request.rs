@@ -33,6 +33,7 @@ pub type Asking<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
 ///     subject: "Shoes".to_owned(),
 ///     authenticated: false,
 ///     three_ds: None,
+///     placed: false,
 ///     repetition: 0,
 /// };
 /// assert_eq!(request.call.key.to_string(), "07".repeat(16));
@@ -59,6 +60,9 @@ pub struct Request {
     pub authenticated: bool,
     /// What 3-D Secure vouches with, when it does.
     pub three_ds: Option<ThreeDs>,
+    /// Whether the payer was told where to go on ([`Reply::pay_url`]): the institution has it, though it may say that
+    /// there is no such order until somebody has scanned it.
+    pub placed: bool,
     /// How often it was sent before.
     pub repetition: u32,
 }

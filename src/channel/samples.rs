@@ -27,6 +27,7 @@ pub(super) fn request(method: Method, minor: i64) -> Request {
         subject: "Shoes".to_owned(),
         authenticated: false,
         three_ds: None,
+        placed: false,
         repetition: 0,
     }
 }

@@ -78,6 +78,7 @@ fn request(operation: Operation) -> Request {
         subject: String::new(),
         authenticated: false,
         three_ds: None,
+        placed: false,
         repetition: 0,
     }
 }

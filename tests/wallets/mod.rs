@@ -148,6 +148,7 @@ impl Wired {
             subject: "Shoes, \u{978b} & more".to_owned(),
             authenticated: false,
             three_ds: None,
+            placed: false,
             repetition: 0,
         }
     }

@@ -7,7 +7,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::codes::{DONE, NOT_THERE, WAITING, refusal};
+use super::codes::{DONE, NOT_THERE, REFUSED, WAITING, refusal};
 use super::form::{Ask, order};
 use crate::channel::{Reply, Request, VerifyingKey};
 use crate::money::{Currency, Money};
@@ -124,13 +124,25 @@ impl Said {
         code.chars().filter(char::is_ascii_graphic).take(CODE_BYTES_MAX).collect()
     }
 
-    /// Whether the order waits for its payer.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.code == DONE && self.trade_status.as_deref() == Some("WAIT_BUYER_PAY")
+    /// What ends an order that can't be paid any more, if anything has to. One that waits is closed, which fails should
+    /// it be paid at this moment. A QR code that nobody has scanned is no order yet: it is called off.
+    pub(super) fn end(&self) -> Option<Ask> {
+        match (self.code.as_str(), self.trade_status.as_deref()) {
+            (DONE, Some("WAIT_BUYER_PAY")) => Some(Ask::Close),
+            _ if self.is_not_there() => Some(Ask::Cancel),
+            _ => None,
+        }
     }
 
-    /// What it comes to. `overdue` is whether the order can't be paid any more.
-    pub(super) fn reply(self, ask: Ask, request: &Request, overdue: bool) -> Reply {
+    fn is_not_there(&self) -> bool {
+        self.code == REFUSED && self.sub_code.as_deref() == Some(NOT_THERE)
+    }
+
+    /// What it comes to.
+    pub(super) fn reply(self, ask: Ask, request: &Request) -> Reply {
+        let is_order = request.call.operation == Operation::Authorize;
+        // Nobody has scanned the code yet.
+        let is_unseen = ask == Ask::Query && is_order && request.placed && self.is_not_there();
         // What moves money has to say of which order; an error, or a QR code, does not.
         let silent = matches!(ask, Ask::Precreate | Ask::Cancel | Ask::Close)
             || (ask == Ask::RefundQuery && self.refund_status.is_none());
@@ -145,26 +157,18 @@ impl Said {
         let answer = match self.code.as_str() {
             DONE => self.done(ask, request),
             WAITING => Answer::Unknown,
-            _ if ask == Ask::Query && self.sub_code.as_deref() == Some(NOT_THERE) => {
-                match request.call.operation {
-                    // Should the order still be on its way, Alipay won't take it any more: its time is over.
-                    Operation::Authorize if overdue => Answer::Declined(DeclineGroup::Soft),
-                    _ => Answer::Absent,
-                }
-            }
+            _ if is_unseen => Answer::Unknown,
+            _ if ask == Ask::Query && self.is_not_there() => Answer::Absent,
             // Errors of a question, and of what brings an overdue order to its end, are not about the payment.
-            _ if ask.is_question() || ask == Ask::Close => Answer::Unknown,
+            _ if ask.is_question() || ask == Ask::Close || (ask == Ask::Cancel && is_order) => Answer::Unknown,
             code => match refusal(code, self.sub_code.as_deref()) {
                 // That a repetition is refused does not say what becomes of the first.
-                Answer::Declined(_)
-                    if request.repetition > 0 && request.call.operation == Operation::Authorize =>
-                {
-                    Answer::Unknown
-                }
+                Answer::Declined(_) if request.repetition > 0 && is_order => Answer::Unknown,
                 answer => answer,
             },
         };
-        let pending = answer == Answer::Unknown && [DONE, WAITING].contains(&self.code.as_str());
+        let waits = is_unseen || [DONE, WAITING].contains(&self.code.as_str());
+        let pending = answer == Answer::Unknown && waits;
         let code = Some(self.own_code());
         let pay_url = self.qr_code.filter(|_| ask == Ask::Precreate && self.code == DONE);
         Reply { code, reference: self.trade_no, pending, pay_url, ..Reply::new(answer) }
@@ -187,6 +191,11 @@ impl Said {
             }
             // Closed because nobody paid in time.
             Ask::Close => Answer::Declined(DeclineGroup::Soft),
+            // Called off for that: had it been paid at this moment, the money went back.
+            Ask::Cancel if request.call.operation == Operation::Authorize => match self.retry_flag.as_deref() {
+                Some("N") => Answer::Declined(DeclineGroup::Soft),
+                _ => Answer::Unknown,
+            },
             Ask::Cancel => match self.retry_flag.as_deref() {
                 Some("N") => Answer::Approved { amount: asked },
                 Some("Y") => Answer::Absent,

@@ -20,8 +20,8 @@ pub(in crate::channel) fn answer(bytes: &[u8], request: &Request) {
     for ask in ASKS {
         assert!(read(bytes, ask, &key).is_err(), "nobody signed it");
         let Ok(said) = serde_json::from_slice::<Said>(bytes) else { continue };
-        let waits = said.is_waiting();
-        let reply = said.reply(ask, request, false);
+        let waits = said.end() == Some(Ask::Close);
+        let reply = said.reply(ask, request);
         assert!(
             reply.sent
                 && !(waits

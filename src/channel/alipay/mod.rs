@@ -116,15 +116,16 @@ impl Alipay {
             Ok(said) => said,
             Err(reply) => return reply,
         };
-        let overdue = overdue(request.requested, self.settings.pay_within, now());
-        if ask == Ask::Query && overdue && said.is_waiting() && request.call.operation == Operation::Authorize
-        {
-            return match self.exchange(Ask::Close, request).await {
-                Ok(said) => said.reply(Ask::Close, request, overdue),
-                Err(reply) => Reply { sent: true, ..reply },
-            };
+        let is_order = ask == Ask::Query && request.call.operation == Operation::Authorize;
+        match said.end() {
+            Some(end) if is_order && overdue(request.requested, self.settings.pay_within, now()) => {
+                match self.exchange(end, request).await {
+                    Ok(said) => said.reply(end, request),
+                    Err(reply) => Reply { sent: true, ..reply },
+                }
+            }
+            _ => said.reply(ask, request),
         }
-        said.reply(ask, request, overdue)
     }
 }
 

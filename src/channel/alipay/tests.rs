@@ -53,9 +53,9 @@ fn signed(ask: Ask, said: &Json) -> String {
     format!("{{\"{}\":{object},\"sign\":\"{sign}\"}}", ask.answered())
 }
 
-fn reply(ask: Ask, request: &Request, overdue: bool, said: &Json) -> Reply {
+fn reply(ask: Ask, request: &Request, said: &Json) -> Reply {
     let said = read(signed(ask, said).as_bytes(), ask, &alipays().public()).unwrap();
-    said.reply(ask, request, overdue)
+    said.reply(ask, request)
 }
 
 const SOFT: Answer = Answer::Declined(DeclineGroup::Soft);
@@ -151,7 +151,7 @@ fn answers_come_to_what_they_say() {
         (Ask::Pay, request(), json!({ "code": "10000", "total_amount": "12.34" }), Answer::Unknown),
         (Ask::RefundQuery, refund(), refused("ACQ.TRADE_NOT_EXIST"), Answer::Unknown),
     ] {
-        let reply = reply(ask, &request, false, &said);
+        let reply = reply(ask, &request, &said);
         assert_eq!(reply.answer, expected, "{ask:?} {said}");
         assert!(reply.sent && reply.code.is_some());
     }
@@ -178,29 +178,57 @@ fn what_waits_for_the_payer_is_no_failure() {
         (Ask::Pay, json!({ "code": "20000" }), false),
         (Ask::Pay, json!({ "code": "40004", "sub_code": "ACQ.SYSTEM_ERROR" }), false),
     ] {
-        assert_eq!(reply(ask, &request(), false, &said).pending, pending, "{said}");
+        assert_eq!(reply(ask, &request(), &said).pending, pending, "{said}");
     }
 }
 
 #[test]
 fn a_qr_code_is_where_the_payer_goes_on() {
     let said = json!({ "code": "10000", "qr_code": "https://qr.alipay.com/1" });
-    let reply = reply(Ask::Precreate, &request(), false, &said);
+    let reply = reply(Ask::Precreate, &request(), &said);
     assert_eq!(reply.pay_url.as_deref(), Some("https://qr.alipay.com/1"));
 }
 
 #[test]
-fn an_order_that_is_not_there_is_over_once_it_can_not_be_paid() {
+fn a_code_that_nobody_has_scanned_waits_for_its_payer() {
     let said = json!({ "code": "40004", "sub_code": "ACQ.TRADE_NOT_EXIST" });
-    assert_eq!(reply(Ask::Query, &request(), true, &said).answer, SOFT);
+    let placed = Request { placed: true, ..request() };
+    let waits = reply(Ask::Query, &placed, &said);
+    assert_eq!((waits.answer, waits.pending), (Answer::Unknown, true));
+    // Nobody knows whether it ever came there; what is called off is asked for again all the same.
+    assert_eq!(reply(Ask::Query, &request(), &said).answer, Answer::Absent);
+    let void = Request { placed: true, ..void() };
+    assert_eq!(reply(Ask::Query, &void, &said).answer, Answer::Absent);
+    // Other errors of a question say nothing, whatever stands beside them.
+    let failed = json!({ "code": "20000", "sub_code": "ACQ.TRADE_NOT_EXIST" });
+    let failed = reply(Ask::Query, &placed, &failed);
+    assert_eq!((failed.answer, failed.pending), (Answer::Unknown, false));
+}
+
+#[test]
+fn an_order_is_ended_by_what_it_is() {
+    let end = |said: &Json| read(signed(Ask::Query, said).as_bytes(), Ask::Query, &alipays().public()).unwrap().end();
+    let state = |state: &str| json!({ "code": "10000", "trade_status": state });
+    assert_eq!(end(&state("WAIT_BUYER_PAY")), Some(Ask::Close));
+    assert_eq!(end(&state("TRADE_SUCCESS")), None);
+    assert_eq!(end(&json!({ "code": "40004", "sub_code": "ACQ.TRADE_NOT_EXIST" })), Some(Ask::Cancel));
+    assert_eq!(end(&json!({ "code": "20000", "sub_code": "ACQ.TRADE_NOT_EXIST" })), None);
+    for (said, expected) in [
+        (json!({ "code": "10000", "retry_flag": "N" }), SOFT),
+        (json!({ "code": "10000", "retry_flag": "N", "action": "refund" }), SOFT),
+        (json!({ "code": "10000", "retry_flag": "Y" }), Answer::Unknown),
+        (json!({ "code": "40004", "sub_code": "ACQ.INVALID_PARAMETER" }), Answer::Unknown),
+    ] {
+        assert_eq!(reply(Ask::Cancel, &request(), &said).answer, expected, "{said}");
+    }
 }
 
 #[test]
 fn the_refusal_of_a_repetition_does_not_decline_the_first() {
     let said = json!({ "code": "40004", "sub_code": "ACQ.PAYMENT_AUTH_CODE_INVALID" });
-    assert_eq!(reply(Ask::Pay, &request(), false, &said).answer, SOFT);
+    assert_eq!(reply(Ask::Pay, &request(), &said).answer, SOFT);
     let again = Request { repetition: 1, ..request() };
-    assert_eq!(reply(Ask::Pay, &again, false, &said).answer, Answer::Unknown);
+    assert_eq!(reply(Ask::Pay, &again, &said).answer, Answer::Unknown);
 }
 
 #[test]

@@ -52,6 +52,7 @@ impl Terms {
     /// #     subject: "Shoes".to_owned(),
     /// #     authenticated: false,
     /// #     three_ds: None,
+    /// #     placed: false,
     /// #     repetition: 0,
     /// # };
     /// let terms = Terms::default();

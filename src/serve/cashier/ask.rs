@@ -47,6 +47,7 @@ impl Cashier {
             subject: payment.order().to_string(),
             authenticated: payment.is_stepped_up(),
             three_ds: payment.three_ds().filter(|found| found.status().is_proof()).cloned(),
+            placed: self.notes.get(&call.payment).is_some_and(|note| note.pay_url.is_some()),
             repetition: u32::from(self.calls.lock().sent.contains(&call.key)),
         };
         Some((request, payment.channel().cloned()))

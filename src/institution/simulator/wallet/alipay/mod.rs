@@ -265,9 +265,11 @@ fn status(wallet: &Wallet, order: &Placed, standing: Standing) -> &'static str {
 fn cancel(wallet: &Wallet, asked: &Asked) -> Option<Json> {
     let ended = |action: &str| done(asked, json!({ "retry_flag": "N", "action": action }));
     let Some(entry) = wallet.orders.paid(asked.key) else {
-        // What is not there is called off as well.
-        let _ = wallet.orders.close(asked.key);
-        return Some(ended("close"));
+        return Some(match wallet.orders.close(asked.key) {
+            Ok(()) => ended("close"),
+            // What is not there is called off as well, and nothing was to be done.
+            Err(_) => done(asked, json!({ "retry_flag": "N" })),
+        });
     };
     let left = entry.captured - entry.refunded;
     if left > 0 {
