@@ -29,7 +29,7 @@ pub use alipay::{Alipay, AlipaySettings};
 #[cfg(feature = "serve")]
 pub use key::{SigningKey, VerifyingKey};
 pub use request::{Asking, Callback, CallbackError, Instrument, Reply, Request};
-pub use route::{Route, Routed, Way};
+pub use route::{Before, Route, Routed, Way};
 pub use terms::{BASIS_POINTS_MAX, Fee, Refusal, Tariff, Terms};
 pub use units::Units;
 #[cfg(feature = "serve")]

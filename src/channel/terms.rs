@@ -1,8 +1,6 @@
 //! May a payment go this way, and what does the way cost?
 
-use super::Request;
 use crate::money::{AMOUNT_MINOR_MAX, Currency, Money};
-use crate::pay::{Method, Operation};
 use crate::schema::Country;
 
 /// Most basis points of a fee: all of the payment.
@@ -140,25 +138,6 @@ impl Terms {
             return Err(Refusal::Amount);
         }
         Ok(tariff.fee.of(amount))
-    }
-
-    /// The same for a request: what follows an authorization goes where that went, whatever the terms are now.
-    ///
-    /// # Errors
-    /// As [`Terms::take`], and when the channel carries something else.
-    pub fn take_request(
-        &self,
-        method: Method,
-        request: &Request,
-        country: Option<Country>,
-    ) -> Result<Money, Refusal> {
-        if method != request.call.method {
-            return Err(Refusal::Method);
-        }
-        match request.call.operation {
-            Operation::Authorize => self.take(request.call.amount, country),
-            _ => Ok(Money { minor: 0, currency: request.call.amount.currency }),
-        }
     }
 }
 

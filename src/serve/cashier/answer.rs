@@ -210,7 +210,7 @@ impl Asked {
     async fn told(&self, head: &Parts) -> Result<Response<Reply>, Fault> {
         let nobody = || Problem::new(Kind::NotFound, "no channel has this name");
         let name = ChannelId::parse(&self.part).map_err(|_| nobody())?;
-        let way = self.cashier.ways.named(&name).ok_or_else(nobody)?;
+        let way = self.cashier.ways.named(name.as_str()).ok_or_else(nobody)?;
         let text = |(name, value): (&HeaderName, &HeaderValue)| {
             Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
         };

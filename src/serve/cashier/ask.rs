@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::happen::{Fault, changed};
-use super::ways::Way;
 use super::{Calls, Cashier, Note, assess};
-use crate::channel::{Channel, Reply, Request};
+use crate::channel::{Before, Channel, Reply, Request, Routed, Way};
+use crate::institution::Guard;
 use crate::pay::{
     Answer, Call, CallKey, Change, ChannelId, DeclineGroup, Effect, Event, MerchantId, Operation, PaymentId,
 };
@@ -17,6 +17,26 @@ struct Running<'a>(&'a Cashier, CallKey);
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.calls.lock().running.remove(&self.1);
+    }
+}
+
+/// Has intent and way on the disk before a byte is sent.
+struct Recorded<'a> {
+    cashier: &'a Cashier,
+    merchant: &'a MerchantId,
+    call: &'a Call,
+}
+
+impl Before<Guard> for Recorded<'_> {
+    type Error = Fault;
+
+    async fn asked(&mut self, way: &Way<Guard>) -> Result<(), Fault> {
+        let channel = ChannelId::parse(way.channel.name())?;
+        let (merchant, payment) = (self.merchant.clone(), self.call.payment.clone());
+        self.cashier.take(Event::Routed { merchant, payment, channel })?;
+        self.cashier.recorded().await?;
+        self.cashier.calls.lock().sent.insert(self.call.key);
+        Ok(())
     }
 }
 
@@ -83,32 +103,13 @@ impl Cashier {
 pub(super) async fn call(cashier: &Arc<Cashier>, call: Call) -> Result<Vec<Effect>, Fault> {
     let Some(_running) = cashier.running(call.key) else { return Ok(Vec::new()) };
     let Some((request, chosen)) = cashier.request(&call) else { return Ok(Vec::new()) };
-    let merchant = request.merchant.clone();
-    let first = request.repetition == 0;
-    let mut ways: Vec<Way> =
-        chosen.as_ref().and_then(|name| cashier.ways.named(name)).cloned().into_iter().collect();
-    // Only what was never sent may go another way.
-    if first && call.operation == Operation::Authorize {
-        let country = cashier.book.lock().any(&call.payment).and_then(|p| assess::country(p.facts()));
-        let others = cashier.ways.taking(call.method, call.amount, country);
-        ways.extend(others.filter(|way| Some(&way.name) != chosen.as_ref()).cloned());
-    }
-    let mut reply = Reply::unsent("no way to the institution");
-    for Way { name, channel, .. } in ways {
-        let routed = Event::Routed {
-            merchant: merchant.clone(),
-            payment: call.payment.clone(),
-            channel: name.clone(),
-        };
-        cashier.take(routed)?;
-        // Intent and way are on the disk before a byte is sent.
-        cashier.recorded().await?;
-        cashier.calls.lock().sent.insert(call.key);
-        reply = channel.ask(&request).await;
-        if reply.sent {
-            break;
-        }
-        let fields = [("channel", name.as_str().into()), ("why", reply.code.clone().into())];
+    let (merchant, first) = (request.merchant.clone(), request.repetition == 0);
+    let country = cashier.book.lock().any(&call.payment).and_then(|p| assess::country(p.facts()));
+    let chosen = chosen.as_ref().map(ChannelId::as_str);
+    let before = Recorded { cashier, merchant: &merchant, call: &call };
+    let Routed { reply, unreached, .. } = cashier.ways.ask(&request, country, chosen, before).await?;
+    for (channel, why) in unreached {
+        let fields = [("channel", channel.into()), ("why", why.into())];
         log::event(Level::Warn, "institution_unreachable", &fields);
     }
     let answer = match reply.answer {
@@ -128,7 +129,7 @@ pub(super) async fn query(cashier: &Arc<Cashier>, call: Call) -> Result<Vec<Effe
     let Some(_running) = cashier.running(call.key) else { return Ok(Vec::new()) };
     let Some((request, chosen)) = cashier.request(&call) else { return Ok(Vec::new()) };
     let channel = match &chosen {
-        Some(name) => cashier.ways.named(name).map(|way| way.channel.clone()),
+        Some(name) => cashier.ways.named(name.as_str()).map(|way| way.channel.clone()),
         // Recorded as intended and not as routed: nothing was sent.
         None => {
             let answer = Answer::Declined(DeclineGroup::Technical);

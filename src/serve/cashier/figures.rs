@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Cashier, ask};
+use crate::channel::Channel as _;
 use crate::serve::exposition::Text;
 
 impl Cashier {
@@ -33,23 +34,23 @@ impl Cashier {
             "counter",
             "Requests to institutions, by channel and what came of them.",
         )?;
-        for way in self.ways.all() {
+        for way in self.ways.ways() {
             for (what, count) in way.channel.figures().all() {
-                out.count(&[("channel", way.name.as_str()), ("what", what)], count)?;
+                out.count(&[("channel", way.channel.name()), ("what", what)], count)?;
             }
         }
         out.family("institution_breaker_open", "gauge", "1 while an institution is left alone.")?;
-        for way in self.ways.all() {
+        for way in self.ways.ways() {
             let open = way.channel.breaker().phase() != "closed";
-            out.gauge(&[("channel", way.name.as_str())], f64::from(u8::from(open)))?;
+            out.gauge(&[("channel", way.channel.name())], f64::from(u8::from(open)))?;
         }
         out.family("codes", "counter", "One-time codes, by what became of them: sent, failed.")?;
         for (what, count) in self.sender.counts() {
             out.count(&[("what", what)], count)?;
         }
         out.family("institution_in_flight", "gauge", "Requests on their way to an institution.")?;
-        for way in self.ways.all() {
-            out.gauge(&[("channel", way.name.as_str())], way.channel.in_flight() as f64)?;
+        for way in self.ways.ways() {
+            out.gauge(&[("channel", way.channel.name())], way.channel.in_flight() as f64)?;
         }
         Ok(())
     }

@@ -146,7 +146,7 @@ impl Cashier {
     pub(super) fn open(settings: &Payments, keeper: &Keeper) -> Result<Option<Arc<Cashier>>, Error> {
         let Some(dir) = &settings.dir else { return Ok(None) };
         let merchants = Merchants::of(&settings.merchant)?;
-        let ways = Ways::of(&settings.channel)?;
+        let ways = ways::open(&settings.channel, Vec::new())?;
         let hooks = Hooks::of(&settings.merchant)?;
         let sender = Sender::of(settings)?;
         let frauds = Frauds::of(&settings.on_fraud, &keeper.engine().pipeline())?;

@@ -9,13 +9,13 @@ use zeroize::Zeroizing;
 use super::merchants::money;
 use crate::channel::card::{CardChannel, CardSettings, Terms as CardTerms};
 use crate::channel::{
-    Alipay, AlipaySettings, Channel, Fee, SigningKey, Tariff, Terms, VerifyingKey, WechatPay,
+    Alipay, AlipaySettings, Channel, Fee, Route, SigningKey, Tariff, Terms, VerifyingKey, WechatPay,
     WechatPaySettings,
 };
 use crate::error::{Error, ErrorKind};
 use crate::institution::{Guard, GuardSettings};
-use crate::money::{AMOUNT_MINOR_MAX, Currency, Money};
-use crate::pay::{ChannelId, Method};
+use crate::money::{AMOUNT_MINOR_MAX, Currency};
+use crate::pay::ChannelId;
 use crate::schema::Country;
 use crate::serve::config::Pause;
 use crate::time::Span;
@@ -118,78 +118,48 @@ fn pay_within() -> Pause {
     Pause(std::time::Duration::from_secs(900))
 }
 
-/// A channel, behind its guard.
-#[derive(Clone)]
-pub(super) struct Way {
-    pub(super) name: ChannelId,
-    pub(super) channel: Arc<Guard>,
-    /// `None` for whatever comes.
-    terms: Option<Terms>,
-}
+/// The ways, in the order in which they are tried, each behind its guard.
+pub(super) type Ways = Route<Guard>;
 
-/// The ways, in the order in which they are tried.
-pub(super) struct Ways(Vec<Way>);
+type Way = (Arc<Guard>, Option<Terms>);
 
-impl Ways {
-    /// # Errors
-    /// What is wrong with which channel.
-    pub(super) fn of(entries: &[ChannelEntry]) -> Result<Ways, Error> {
-        let mut ways: Vec<Way> = Vec::new();
-        for entry in entries {
-            let place = |e: Error| Error::new(format!("channel `{}`: {e}", entry.name)).of(ErrorKind::Rules);
-            let way = Way::of(entry).map_err(place)?;
-            if ways.iter().any(|known| known.name == way.name) {
-                return Err(place(Error::new("another channel has this name")));
-            }
-            ways.push(way);
+/// The ways of the settings, and then those that the program brings.
+///
+/// # Errors
+/// What is wrong with which channel.
+pub(super) fn open(entries: &[ChannelEntry], own: Vec<Way>) -> Result<Ways, Error> {
+    let place = |name: &str, e: Error| Error::new(format!("channel `{name}`: {e}")).of(ErrorKind::Rules);
+    let mut ways: Vec<Way> = Vec::new();
+    let set = entries.iter().map(|entry| way(entry).map_err(|e| place(&entry.name, e)));
+    for way in set.chain(own.into_iter().map(Ok)) {
+        let way = way?;
+        let name = way.0.name();
+        ChannelId::parse(name).map_err(|e| place(name, Error::new(e.to_string())))?;
+        if ways.iter().any(|(known, _)| known.name() == name) {
+            return Err(place(name, Error::new("another channel has this name")));
         }
-        Ok(Ways(ways))
+        ways.push(way);
     }
-
-    /// The channel of a name.
-    pub(super) fn named(&self, name: &ChannelId) -> Option<&Way> {
-        self.0.iter().find(|way| way.name == *name)
-    }
-
-    /// Those that take a payment, the first choice first.
-    pub(super) fn taking(
-        &self,
-        method: Method,
-        amount: Money,
-        country: Option<Country>,
-    ) -> impl Iterator<Item = &Way> {
-        self.0.iter().filter(move |way| {
-            way.channel.method() == method
-                && way.terms.as_ref().is_none_or(|terms| terms.take(amount, country).is_ok())
-        })
-    }
-
-    /// All of them.
-    pub(super) fn all(&self) -> &[Way] {
-        &self.0
-    }
+    Ok(Route::new(ways))
 }
 
-impl Way {
-    fn of(entry: &ChannelEntry) -> Result<Way, Error> {
-        let name = ChannelId::parse(&entry.name).map_err(|e| Error::new(e.to_string()))?;
-        let channel: Arc<dyn Channel> = match (&entry.card, &entry.alipay, &entry.wechatpay) {
-            (Some(card), None, None) => Arc::new(CardChannel::new(card.settings(&entry.name))?),
-            (None, Some(alipay), None) => Arc::new(Alipay::new(alipay.settings(&entry.name)?)?),
-            (None, None, Some(wechat)) => Arc::new(WechatPay::new(wechat.settings(&entry.name)?)?),
-            _ => {
-                return Err(Error::new(
-                    "a channel has one of the tables `card`, `alipay`, `wechatpay`: [payments.channel.card]",
-                ));
-            }
-        };
-        let settings = GuardSettings {
-            deadline: entry.deadline.0,
-            concurrent: entry.concurrent,
-            ..GuardSettings::default()
-        };
-        Ok(Way { name, channel: Arc::new(Guard::new(channel, settings)), terms: terms(entry)? })
-    }
+fn way(entry: &ChannelEntry) -> Result<Way, Error> {
+    let channel: Arc<dyn Channel> = match (&entry.card, &entry.alipay, &entry.wechatpay) {
+        (Some(card), None, None) => Arc::new(CardChannel::new(card.settings(&entry.name))?),
+        (None, Some(alipay), None) => Arc::new(Alipay::new(alipay.settings(&entry.name)?)?),
+        (None, None, Some(wechat)) => Arc::new(WechatPay::new(wechat.settings(&entry.name)?)?),
+        _ => {
+            return Err(Error::new(
+                "a channel has one of the tables `card`, `alipay`, `wechatpay`: [payments.channel.card]",
+            ));
+        }
+    };
+    let settings = GuardSettings {
+        deadline: entry.deadline.0,
+        concurrent: entry.concurrent,
+        ..GuardSettings::default()
+    };
+    Ok((Arc::new(Guard::new(channel, settings)), terms(entry)?))
 }
 
 fn terms(entry: &ChannelEntry) -> Result<Option<Terms>, Error> {
@@ -296,13 +266,14 @@ fn secret(path: &Path) -> Result<Zeroizing<String>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pay::Method;
 
     fn ways(text: &str) -> Result<Ways, Error> {
         #[derive(Deserialize)]
         struct File {
             channel: Vec<ChannelEntry>,
         }
-        Ways::of(&toml::from_str::<File>(text).unwrap().channel)
+        open(&toml::from_str::<File>(text).unwrap().channel, Vec::new())
     }
 
     #[test]
@@ -315,7 +286,7 @@ mod tests {
         .unwrap();
         let names = |amount: &str, country: Option<&str>| {
             let taking = ways.taking(Method::Card, money(amount).unwrap(), country.and_then(Country::parse));
-            taking.map(|way| way.name.to_string()).collect::<Vec<_>>()
+            taking.map(|(way, _)| way.channel.name().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(names("100 EUR", Some("DE")), ["euro", "any"]);
         assert_eq!(names("100.01 EUR", Some("DE")), ["any"]);
