@@ -70,6 +70,8 @@ mod scope;
 #[cfg(feature = "serve")]
 mod serve;
 mod simulate;
+#[cfg(feature = "serve")]
+pub mod sms;
 mod stage;
 mod time;
 mod token;
@@ -116,6 +118,8 @@ pub use rules::{RuleColumns, RuleIndex};
 pub use schema::{
     Column, Country, FIELDS_MAX, Field, FieldId, ITEM_FIELDS, Kind, Schema, TEXT_BYTES_MAX, Value, field,
 };
+#[cfg(feature = "serve")]
+pub use serve::Sidecar;
 pub use simulate::{
     SIMULATED_DAYS_MAX, SIMULATED_FRAUD_MAX, SIMULATED_FRAUDS_MAX, SIMULATED_PARTIES_MAX,
     SIMULATED_PAYMENTS_MAX, Simulator, SimulatorSettings,

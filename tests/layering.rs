@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["batch", "bench", "journal", "learn"],
     &["pay"],
     &["channel"],
-    &["institution"],
+    &["institution", "sms"],
     &["serve"],
     &["cli", "report", "main"],
 ];

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use crate::cli::exit;
 use crate::cli::open::RulesArgs;
 use crate::error::{Error, ErrorKind};
-use crate::journal::Journal;
 use crate::pipeline::Options;
-use crate::serve::{self, source};
+use crate::serve::{Sidecar, source};
 
 /// Serve decisions over HTTP, next to a gateway
 ///
@@ -96,12 +95,8 @@ pub(super) fn run(mut args: Args) -> Result<u8, Error> {
     if args.rules.rules.is_none() {
         args.rules.rules.clone_from(&config.rules);
     }
-    let begun = config.journal.dir.as_ref().map(Journal::seed).transpose()?.flatten();
-    // Strangers choose the texts that are hashed here.
-    let options = Options { seed: begun.unwrap_or_else(rand::random), ..Options::default() };
-    let (folder, options) = args.rules.source(options)?;
-    let pipeline = args.rules.open_options(options.clone())?;
-    serve::run(config, pipeline, (folder, options))?;
+    let (folder, options) = args.rules.source(Options::default())?;
+    Sidecar::of(config, folder, options)?.serve()?;
     Ok(exit::OK)
 }
 

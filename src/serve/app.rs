@@ -8,6 +8,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 
+use super::Own;
 use super::accept::Places;
 use super::admit::Admission;
 use super::cashier::Cashier;
@@ -75,6 +76,7 @@ impl App {
         config: Config,
         keeper: Keeper,
         source: (Option<PathBuf>, Options),
+        own: Own,
     ) -> Result<App, Error> {
         let limits = &config.limits;
         let tls = config.tls.as_ref().map(tls::open).transpose()?;
@@ -88,7 +90,7 @@ impl App {
             past: Past::new(Instant::now()),
             places: Places::new(limits.connections, limits.connections_per_peer, limits.handshakes),
             tls: tls.map(ArcSwap::new),
-            cashier: Cashier::open(&config.payments, &keeper)?,
+            cashier: Cashier::open(&config.payments, &keeper, own)?,
             draining: AtomicBool::new(false),
             keeper,
             config,

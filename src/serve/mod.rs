@@ -70,7 +70,7 @@ mod totals;
 mod trace;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sd_notify::NotifyState;
@@ -78,9 +78,13 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch::Receiver;
 
+use crate::channel::{Channel, Terms};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
+use crate::institution::{Guard, GuardSettings};
+use crate::journal::Journal;
 use crate::pipeline::{Options, Pipeline};
+use crate::sms::Provider;
 use accept::{ADMIN_CONNECTIONS_MAX, Entrance, Places};
 use app::{App, Door};
 pub(crate) use cashier::kept;
@@ -93,15 +97,95 @@ use log::Level;
 /// Most threads that serve.
 pub(crate) const THREADS_MAX: usize = 256;
 
-/// Serves until told to stop, by SIGTERM or SIGINT.
+/// What only the program around a sidecar can bring.
+#[derive(Default)]
+struct Own {
+    messages: Option<Arc<dyn Provider>>,
+    ways: Vec<(Arc<Guard>, Option<Terms>)>,
+}
+
+/// The sidecar, for a program that has parts of its own for it. `tollgate serve` is one without.
 ///
-/// # Errors
-/// When settings, certificates or rules are wrong, or an address can't be listened on.
-pub(crate) fn run(
-    mut config: Config,
+/// ```
+/// use tollgate::{Error, Options, Sidecar, sms::{Message, Provider, Sending}};
+///
+/// struct Quiet;
+/// impl Provider for Quiet {
+///     fn send<'a>(&'a self, _: &'a Message) -> Sending<'a> {
+///         Box::pin(async { Err(Error::new("nobody is told anything")) })
+///     }
+/// }
+/// # let path = std::env::temp_dir().join(format!("tollgate-sidecar-{}.toml", std::process::id()));
+/// # std::fs::write(&path, "listen = '127.0.0.1:0'\n").unwrap();
+/// let sidecar = Sidecar::open(&path, Options::default())?.messages(Quiet);
+/// # std::fs::remove_file(path).unwrap();
+/// # let _ = || {
+/// sidecar.serve()?; // until it is told to stop
+/// # Ok::<(), Error>(()) };
+/// # Ok::<(), Error>(())
+/// ```
+pub struct Sidecar {
+    config: Config,
     pipeline: Pipeline,
+    /// Where rules are read again from.
     source: (Option<PathBuf>, Options),
-) -> Result<(), Error> {
+    own: Own,
+}
+
+impl Sidecar {
+    /// Reads a file of settings, and the rules that it names; those built in when it names none. The seed of
+    /// `options` is the journal's, or drawn.
+    ///
+    /// # Errors
+    /// When settings or rules are wrong, with their places.
+    pub fn open(settings: impl AsRef<Path>, options: Options) -> Result<Sidecar, Error> {
+        let config = source::read(Some(settings.as_ref()), std::iter::empty(), &[])?;
+        let folder = config.rules.clone();
+        Sidecar::of(config, folder, options)
+    }
+
+    /// # Errors
+    /// When rules are wrong, or the journal can't be read.
+    pub(crate) fn of(config: Config, folder: Option<PathBuf>, options: Options) -> Result<Sidecar, Error> {
+        let begun = config.journal.dir.as_ref().map(Journal::seed).transpose()?.flatten();
+        // Strangers choose the texts that are hashed here.
+        let options = Options { seed: begun.unwrap_or_else(rand::random), ..options };
+        let pipeline = match &folder {
+            Some(dir) => Pipeline::open_with(dir, &options)?,
+            None => Pipeline::shipped_with(&options)?,
+        };
+        Ok(Sidecar { config, pipeline, source: (folder, options), own: Own::default() })
+    }
+
+    /// Has one-time codes sent by a provider of one's own, instead of those of the settings.
+    pub fn messages(mut self, provider: impl Provider + 'static) -> Sidecar {
+        self.own.messages = Some(Arc::new(provider));
+        self
+    }
+
+    /// Has payments take a channel of one's own, after those of the settings. Its name is in metrics, and in the
+    /// records of the payments that went there: it has to be there again after a restart. Without terms it takes
+    /// whatever comes by its method.
+    pub fn channel(
+        mut self,
+        channel: impl Channel + 'static,
+        guard: GuardSettings,
+        terms: Option<Terms>,
+    ) -> Sidecar {
+        self.own.ways.push((Arc::new(Guard::new(Arc::new(channel), guard)), terms));
+        self
+    }
+
+    /// Serves until told to stop, by SIGTERM or SIGINT.
+    ///
+    /// # Errors
+    /// When settings or certificates are wrong, or an address can't be listened on.
+    pub fn serve(self) -> Result<(), Error> {
+        run(self)
+    }
+}
+
+fn run(Sidecar { mut config, pipeline, source, own }: Sidecar) -> Result<(), Error> {
     let doors = [(Door::Main, &config.listen), (Door::Spop, &config.spop)];
     let all = doors.iter().flat_map(|(door, addresses)| addresses.iter().map(|a| (*door, a)));
     let payments: Vec<(Door, Bound)> =
@@ -123,7 +207,7 @@ pub(crate) fn run(
         false => Engine::starting_at(pipeline, log::now()),
     };
     let keeper = Keeper::open(&config.journal, engine)?;
-    let app = Arc::new(App::new(config, keeper, source)?);
+    let app = Arc::new(App::new(config, keeper, source, own)?);
     if app.keys.open()
         && !app.config.insecure
         && let Some(bound) =

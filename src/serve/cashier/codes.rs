@@ -7,11 +7,11 @@ use zeroize::Zeroizing;
 
 use super::happen::{Fault, changed};
 use super::proofs::{By, Delivery, Known};
-use super::template::Message;
 use super::{Cashier, words};
 use crate::pay::{ChallengeResult, Change, Effect, Event, Mark, MerchantId, PaymentId};
 use crate::serve::log::{self, Level};
 use crate::serve::problem::{Kind, Problem};
+use crate::sms::Message;
 
 /// Digits at the end of a phone number that tell numbers of one range apart.
 const RANGE_DIGITS: usize = 4;
@@ -158,16 +158,16 @@ pub(super) async fn deliver(cashier: &Cashier, payment: &PaymentId) {
             phone: Zeroizing::new(phone?),
             text: words::code(p, code.as_str()),
             code: Zeroizing::new(code.as_str().to_owned()),
-            payment: payment.to_string(),
-            merchant: p.merchant().to_string(),
-            amount: p.amount().to_string(),
+            payment: payment.clone(),
+            merchant: p.merchant().clone(),
+            amount: p.amount(),
         })
     });
     let Some(message) = message else { return };
     let delivery = match cashier.sender.send(&message).await {
         Ok(()) => Delivery::Sent,
         Err(why) => {
-            let fields = [("payment", payment.as_str().into()), ("detail", why.into())];
+            let fields = [("payment", payment.as_str().into()), ("detail", why.to_string().into())];
             log::event(Level::Error, "code_not_sent", &fields);
             Delivery::Failed
         }

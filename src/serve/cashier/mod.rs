@@ -10,7 +10,7 @@
 //! | `assess.rs` | what does the engine say of it, and what is it told? |
 //! | `ask.rs` `ways.rs` | which institution is asked, and what did it say? |
 //! | `proofs.rs` `stepup.rs` | how does a payer prove that it is them, and is it? |
-//! | `codes.rs` `sender.rs` `template.rs` | may a code be sent, by whom, in which words? |
+//! | `codes.rs` `sender.rs` | may a code be sent, and by whom? |
 //! | `accounts.rs` | which payers have an authenticator? |
 //! | `chores.rs` | what has become of what nobody asks about? |
 //! | `fraud.rs` | what do lists and training learn of fraud? |
@@ -43,7 +43,6 @@ mod sender;
 pub(crate) mod settings;
 mod signed;
 mod stepup;
-mod template;
 mod view;
 mod ways;
 mod webhooks;
@@ -61,6 +60,7 @@ use tokio::sync::Notify;
 pub(super) use answer::{answer, callback};
 pub(super) use chores::start;
 
+use super::Own;
 use super::keeper::Keeper;
 use super::log::{self, Level};
 use crate::channel::Instrument;
@@ -143,12 +143,16 @@ impl Cashier {
     ///
     /// # Errors
     /// When settings are wrong, the journal is damaged, another process has it, or the disk fails.
-    pub(super) fn open(settings: &Payments, keeper: &Keeper) -> Result<Option<Arc<Cashier>>, Error> {
+    pub(super) fn open(
+        settings: &Payments,
+        keeper: &Keeper,
+        own: Own,
+    ) -> Result<Option<Arc<Cashier>>, Error> {
         let Some(dir) = &settings.dir else { return Ok(None) };
         let merchants = Merchants::of(&settings.merchant)?;
-        let ways = ways::open(&settings.channel, Vec::new())?;
+        let ways = ways::open(&settings.channel, own.ways)?;
         let hooks = Hooks::of(&settings.merchant)?;
-        let sender = Sender::of(settings)?;
+        let sender = Sender::of(settings, own.messages)?;
         let frauds = Frauds::of(&settings.on_fraud, &keeper.engine().pipeline())?;
         std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
         let (call, code) = secrets(dir)?;

@@ -1,25 +1,16 @@
-//! Who brings a code to the payer? A file or standard error for whoever reads it there, or a provider over HTTP.
+//! Whose provider brings codes to payers, and how often did it go well?
 
-use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hyper::header::{HeaderName, HeaderValue};
-use hyper::{Method, Uri};
 use serde::Deserialize;
-use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::settings::Payments;
-use super::template::{Form, Message, Template};
-use crate::channel::http::{Heard, Http};
 use crate::error::{Error, ErrorKind};
 use crate::serve::config::Pause;
-
-/// How long a provider may take, unless set.
-const TIMEOUT_MS: u64 = 5_000;
-/// Most headers that may be set.
-const HEADERS_MAX: usize = 32;
+use crate::sms::{Console, File, Form, Http, HttpSettings, Message, Provider, TIMEOUT};
 
 /// A provider of messages, `[payments.sms]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -55,50 +46,41 @@ fn post() -> String {
 }
 
 fn timeout() -> Pause {
-    Pause::millis(TIMEOUT_MS)
+    Pause(TIMEOUT)
 }
 
 /// The way of codes, and how often it went well.
 pub(super) struct Sender {
-    way: Way,
+    provider: Arc<dyn Provider>,
     sent: AtomicU64,
     failed: AtomicU64,
 }
 
-enum Way {
-    Console,
-    File(PathBuf),
-    Http(Box<Provider>),
-}
-
-struct Provider {
-    http: Http,
-    method: Method,
-    /// With its query.
-    path: String,
-    headers: Vec<(String, Zeroizing<String>)>,
-    template: Template,
-    timeout: std::time::Duration,
-}
-
 impl Sender {
+    /// By `own`, if somebody brought one, else as the settings say.
+    ///
     /// # Errors
     /// What is wrong with the provider.
-    pub(super) fn of(settings: &Payments) -> Result<Sender, Error> {
-        let way = match (&settings.codes, &settings.sms) {
-            (None, None) => Way::Console,
-            (Some(path), None) => Way::File(path.clone()),
-            (None, Some(entry)) => {
+    pub(super) fn of(settings: &Payments, own: Option<Arc<dyn Provider>>) -> Result<Sender, Error> {
+        let provider: Arc<dyn Provider> = match (own, &settings.codes, &settings.sms) {
+            (Some(own), None, None) => own,
+            (None, None, None) => Arc::new(Console),
+            (None, Some(path), None) => Arc::new(File(path.clone())),
+            (None, None, Some(entry)) => {
                 let place = |e: Error| e.of(ErrorKind::Rules).at("payments.sms");
-                Way::Http(Box::new(Provider::of(entry).map_err(place)?))
+                Arc::new(entry.settings().and_then(Http::new).map_err(place)?)
             }
-            (Some(_), Some(_)) => {
+            (None, Some(_), Some(_)) => {
                 let why =
                     "codes go to the file `payments.codes` or to the provider `payments.sms`, not to both";
                 return Err(Error::new(why).of(ErrorKind::Rules));
             }
+            (Some(_), ..) => {
+                let why = "codes go by the program's own provider, or by `payments.codes` or `payments.sms`";
+                return Err(Error::new(why).of(ErrorKind::Rules));
+            }
         };
-        Ok(Sender { way, sent: AtomicU64::new(0), failed: AtomicU64::new(0) })
+        Ok(Sender { provider, sent: AtomicU64::new(0), failed: AtomicU64::new(0) })
     }
 
     /// How many messages were sent, and how many could not be.
@@ -110,104 +92,85 @@ impl Sender {
     ///
     /// # Errors
     /// Why it may not have arrived, without anything of the message.
-    pub(super) async fn send(&self, message: &Message) -> Result<(), String> {
-        let done = match &self.way {
-            Way::Console => {
-                std::io::stderr().lock().write_all(line(message).as_bytes()).map_err(|e| e.to_string())
-            }
-            Way::File(path) => {
-                let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-                file.and_then(|mut file| file.write_all(line(message).as_bytes())).map_err(|e| e.to_string())
-            }
-            Way::Http(provider) => provider.send(message).await,
-        };
+    pub(super) async fn send(&self, message: &Message) -> Result<(), Error> {
+        let sending = tokio::time::timeout(self.provider.timeout(), self.provider.send(message));
+        let done = sending.await.unwrap_or_else(|_| Err(Error::new("the provider did not answer in time")));
         let count = if done.is_ok() { &self.sent } else { &self.failed };
         count.fetch_add(1, Ordering::Relaxed);
         done
     }
 }
 
-/// For whoever reads files.
-fn line(message: &Message) -> Zeroizing<String> {
-    let [en, zh] = &message.text;
-    let line = json!({
-        "payment": message.payment, "to": message.phone.as_str(), "text": { "en": en.as_str(), "zh": zh.as_str() },
-    });
-    Zeroizing::new(format!("{line}\n"))
-}
-
-impl Provider {
-    fn of(entry: &SmsEntry) -> Result<Provider, Error> {
-        let wrong = |what: &str, why: String| Error::new(format!("`{what}`: {why}"));
-        let address = entry.url.split_once('?').map_or(entry.url.as_str(), |(address, _)| address);
-        let http = Http::new(address, entry.ca.as_deref()).map_err(|e| wrong("url", e.to_string()))?;
-        let uri: Uri = entry.url.parse().map_err(|_| wrong("url", "it is no address".to_owned()))?;
-        let method = match entry.method.as_str() {
-            "POST" => Method::POST,
-            "PUT" => Method::PUT,
-            other => return Err(wrong("method", format!("`{other}` is neither POST nor PUT"))),
-        };
-        if entry.timeout.0.is_zero() {
-            return Err(wrong("timeout", "nobody answers in no time".to_owned()));
-        }
-        if entry.headers.len() > HEADERS_MAX {
-            return Err(wrong("headers", format!("there are more than {HEADERS_MAX}")));
-        }
-        let headers = entry.headers.iter().map(header).collect::<Result<_, _>>();
-        Ok(Provider {
-            http,
-            method,
-            path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
-            headers: headers.map_err(|why| wrong("headers", why))?,
-            template: Template::parse(&entry.body, entry.form).map_err(|why| wrong("body", why))?,
-            timeout: entry.timeout.0,
+impl SmsEntry {
+    fn settings(&self) -> Result<HttpSettings, Error> {
+        let headers = self.headers.iter().map(HeaderEntry::read).collect::<Result<_, _>>();
+        Ok(HttpSettings {
+            url: self.url.clone(),
+            method: self.method.clone(),
+            headers: headers.map_err(|why| Error::new(format!("`headers`: {why}")))?,
+            form: self.form,
+            body: self.body.clone(),
+            timeout: self.timeout.0,
+            ca: self.ca.clone(),
         })
     }
-
-    async fn send(&self, message: &Message) -> Result<(), String> {
-        let mut headers =
-            vec![("content-type", self.template.form().content_type()), ("user-agent", "tollgate")];
-        headers.extend(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let body = self.template.fill(message).to_string();
-        let asked = self.http.send(self.method.clone(), &self.path, &headers, body);
-        match tokio::time::timeout(self.timeout, asked).await {
-            Err(_) => Err("the provider did not answer in time".to_owned()),
-            Ok(Heard::Answer(answer)) if (200..=299).contains(&answer.status) => Ok(()),
-            // Whatever else it says may repeat what it was sent.
-            Ok(Heard::Answer(answer)) => Err(format!("the provider answered {}", answer.status)),
-            Ok(Heard::Unsent(why) | Heard::Lost(why)) => Err(format!("the provider was not reached: {why}")),
-        }
-    }
 }
 
-fn header(entry: &HeaderEntry) -> Result<(String, Zeroizing<String>), String> {
-    let name =
-        HeaderName::from_bytes(entry.name.as_bytes()).map_err(|_| format!("`{}` is no name", entry.name))?;
-    if ["content-type", "content-length", "transfer-encoding", "host", "connection"].contains(&name.as_str())
-    {
-        return Err(format!("`{name}` is set by the program"));
-    }
-    let value = match (&entry.value, &entry.file) {
-        (Some(value), None) => Zeroizing::new(value.clone()),
-        (None, Some(path)) => {
-            let read = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-            let read = Zeroizing::new(read);
-            Zeroizing::new(read.trim().to_owned())
-        }
-        _ => return Err(format!("`{name}` has a `value` or the `file` of one")),
-    };
-    match value.is_empty() || HeaderValue::from_str(&value).is_err() {
-        true => Err(format!("the value of `{name}` is no header's")),
-        false => Ok((name.as_str().to_owned(), value)),
+impl HeaderEntry {
+    fn read(&self) -> Result<(String, Zeroizing<String>), String> {
+        let value = match (&self.value, &self.file) {
+            (Some(value), None) => Zeroizing::new(value.clone()),
+            (None, Some(path)) => {
+                let read = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+                let read = Zeroizing::new(read);
+                Zeroizing::new(read.trim().to_owned())
+            }
+            _ => return Err(format!("`{}` has a `value` or the `file` of one", self.name)),
+        };
+        Ok((self.name.clone(), value))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::money::{Currency, Money};
+    use crate::pay::{MerchantId, PaymentId};
+    use crate::sms::{HEADERS_MAX, Sending};
 
     fn sender(text: &str) -> Result<Sender, Error> {
-        Sender::of(&toml::from_str::<Payments>(text).unwrap())
+        Sender::of(&toml::from_str::<Payments>(text).unwrap(), None)
+    }
+
+    /// A provider of somebody's own, which answers once or never.
+    struct Own {
+        answers: bool,
+    }
+
+    impl Provider for Own {
+        fn send<'a>(&'a self, _: &'a Message) -> Sending<'a> {
+            Box::pin(async { if self.answers { Ok(()) } else { std::future::pending().await } })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ones_own_provider_is_asked_and_not_waited_for_longer_than_it_says() {
+        let text = || Zeroizing::new("1".to_owned());
+        let message = Message {
+            phone: text(),
+            code: text(),
+            text: [text(), text()],
+            payment: PaymentId::parse("p").unwrap(),
+            merchant: MerchantId::parse("m").unwrap(),
+            amount: Money { minor: 1, currency: Currency::parse("EUR").unwrap() },
+        };
+        for (answers, expected) in [(true, [1, 0]), (false, [0, 1])] {
+            let sender = Sender::of(&Payments::default(), Some(Arc::new(Own { answers }))).unwrap();
+            assert_eq!(sender.send(&message).await.is_ok(), answers);
+            assert_eq!(sender.counts().map(|(_, n)| n), expected);
+        }
+        let both = Payments { codes: Some("x".into()), ..Payments::default() };
+        assert!(Sender::of(&both, Some(Arc::new(Own { answers: true }))).is_err());
     }
 
     #[test]

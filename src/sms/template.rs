@@ -3,17 +3,37 @@
 use std::fmt::Write as _;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
-/// Most bytes of a template.
-const TEMPLATE_BYTES_MAX: usize = 8 << 10;
+use super::Message;
+use crate::money::{Currency, Money};
+use crate::pay::{MerchantId, PaymentId};
 
-/// How a provider reads what it is sent.
+/// Most bytes of a template.
+///
+/// ```
+/// use tollgate::sms::{Form, Http, HttpSettings, TEMPLATE_BYTES_MAX};
+/// let of = |bytes: usize| {
+///     let body = format!("{{phone}}{{code}}{}", "x".repeat(bytes - "{phone}{code}".len()));
+///     Http::new(HttpSettings { form: Form::Form, ..HttpSettings::to("https://sms.example/", body) })
+/// };
+/// assert!(of(TEMPLATE_BYTES_MAX).is_ok() && of(TEMPLATE_BYTES_MAX + 1).is_err());
+/// ```
+pub const TEMPLATE_BYTES_MAX: usize = 8 << 10;
+
+/// How a provider over HTTP reads what it is sent.
+///
+/// ```
+/// assert_eq!(tollgate::sms::Form::default(), tollgate::sms::Form::Json);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Form {
+pub enum Form {
+    /// `application/json`.
     #[default]
     Json,
+    /// `application/x-www-form-urlencoded`.
     Form,
 }
 
@@ -49,30 +69,18 @@ places! {
     Amount "amount"
 }
 
-/// What there is to be sent.
-pub(super) struct Message {
-    pub(super) phone: Zeroizing<String>,
-    pub(super) code: Zeroizing<String>,
-    /// English and Chinese.
-    pub(super) text: [Zeroizing<String>; 2],
-    pub(super) payment: String,
-    pub(super) merchant: String,
-    pub(super) amount: String,
-}
-
-impl Message {
-    fn at(&self, place: Place) -> Zeroizing<String> {
-        let [en, zh] = &self.text;
-        match place {
-            Place::Phone => self.phone.clone(),
-            Place::Code => self.code.clone(),
-            Place::Text => Zeroizing::new(format!("{} {}", en.as_str(), zh.as_str())),
-            Place::TextEn => en.clone(),
-            Place::TextZh => zh.clone(),
-            Place::Payment => Zeroizing::new(self.payment.clone()),
-            Place::Merchant => Zeroizing::new(self.merchant.clone()),
-            Place::Amount => Zeroizing::new(self.amount.clone()),
-        }
+/// What stands at a place.
+fn at(message: &Message, place: Place) -> Zeroizing<String> {
+    let [en, zh] = &message.text;
+    match place {
+        Place::Phone => message.phone.clone(),
+        Place::Code => message.code.clone(),
+        Place::Text => Zeroizing::new(format!("{} {}", en.as_str(), zh.as_str())),
+        Place::TextEn => en.clone(),
+        Place::TextZh => zh.clone(),
+        Place::Payment => Zeroizing::new(message.payment.to_string()),
+        Place::Merchant => Zeroizing::new(message.merchant.to_string()),
+        Place::Amount => Zeroizing::new(message.amount.to_string()),
     }
 }
 
@@ -128,16 +136,8 @@ impl Template {
         if !has(&[Place::Code, Place::Text, Place::TextEn, Place::TextZh]) {
             return Err("it has neither `{code}` nor `{text}`, `{text_en}`, `{text_zh}`".to_owned());
         }
-        let hard = || Zeroizing::new("a\"b\\c\u{1}&=+ \u{7801}".to_owned());
-        let tried = Message {
-            phone: hard(),
-            code: hard(),
-            text: [hard(), hard()],
-            payment: "p".to_owned(),
-            merchant: "m".to_owned(),
-            amount: "1 EUR".to_owned(),
-        };
-        if form == Form::Json && serde_json::from_str::<serde_json::Value>(&template.fill(&tried)).is_err() {
+        let is_json = |message| serde_json::from_str::<IgnoredAny>(&template.fill(&message)).is_ok();
+        if form == Form::Json && !tried().is_some_and(is_json) {
             return Err(
                 "filled in it is no JSON; places stand inside of texts: \"to\": \"{phone}\"".to_owned()
             );
@@ -156,13 +156,26 @@ impl Template {
             match part {
                 Part::Text(text) => out.push_str(text),
                 Part::Place(place) => match self.form {
-                    Form::Json => json(&mut out, &message.at(*place)),
-                    Form::Form => percent(&mut out, &message.at(*place)),
+                    Form::Json => json(&mut out, &at(message, *place)),
+                    Form::Form => percent(&mut out, &at(message, *place)),
                 },
             }
         }
         out
     }
+}
+
+/// A message that is hard to write.
+fn tried() -> Option<Message> {
+    let hard = || Zeroizing::new("a\"b\\c\u{1}&=+ \u{7801}".to_owned());
+    Some(Message {
+        phone: hard(),
+        code: hard(),
+        text: [hard(), hard()],
+        payment: PaymentId::parse("p").ok()?,
+        merchant: MerchantId::parse("m").ok()?,
+        amount: Money { minor: 1, currency: Currency::parse("EUR")? },
+    })
 }
 
 /// As it stands inside of a JSON text.
@@ -200,9 +213,9 @@ mod tests {
             phone: text("+4915112345678"),
             code: text("012345"),
             text: [text("\"Code\" & \\"), text("验证码")],
-            payment: "pay_1".to_owned(),
-            merchant: "m1".to_owned(),
-            amount: "1.00 EUR".to_owned(),
+            payment: PaymentId::parse("pay_1").unwrap(),
+            merchant: MerchantId::parse("m1").unwrap(),
+            amount: Money { minor: 100, currency: Currency::parse("EUR").unwrap() },
         }
     }
 
