@@ -1,7 +1,6 @@
 //! How are bytes brought to a wallet or a merchant, and did any of them leave?
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -13,10 +12,9 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::RootCertStore;
 
+use super::tls;
 use crate::error::Error;
 use crate::time::Timestamp;
 
@@ -91,8 +89,12 @@ impl Http {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_MAX));
+        let roots = match (scheme, ca) {
+            ("http", None) => RootCertStore::empty(),
+            (_, ca) => tls::roots(ca)?,
+        };
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(trusting(ca, scheme)?)
+            .with_tls_config(tls::client(roots, None)?)
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
@@ -179,33 +181,6 @@ pub(crate) fn now() -> Timestamp {
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |e| e.source());
     causes.last().map_or_else(|| error.to_string(), ToString::to_string)
-}
-
-fn trusting(ca: Option<&Path>, scheme: &str) -> Result<ClientConfig, Error> {
-    let mut roots = RootCertStore::empty();
-    match ca {
-        None if scheme == "http" => {}
-        None => {
-            // What can't be read is nobody to trust: then the first connection says so.
-            for certificate in rustls_native_certs::load_native_certs().certs {
-                drop(roots.add(certificate));
-            }
-        }
-        Some(path) => {
-            let wrong =
-                |e: rustls::pki_types::pem::Error| Error::new(format!("no certificate in PEM: {e}")).at(path);
-            for certificate in CertificateDer::pem_file_iter(path).map_err(wrong)? {
-                roots
-                    .add(certificate.map_err(wrong)?)
-                    .map_err(|e| Error::new(e.to_string()).at(PathBuf::from(path)))?;
-            }
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|e| Error::new(e.to_string()))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ mod route;
 #[cfg(test)]
 mod samples;
 mod terms;
+#[cfg(feature = "serve")]
+pub(crate) mod tls;
 mod units;
 #[cfg(feature = "serve")]
 pub(crate) mod wallet;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::answer::answer;
 use super::line::{Heard, Keeping, Line};
 use super::message::Message;
+use super::stream::{CardTls, Trust};
 use super::terms::Terms;
 use crate::channel::{Asking, Channel, Reply, Request};
 use crate::error::{Error, ErrorKind};
@@ -38,6 +39,8 @@ pub struct CardSettings {
     pub terms: Terms,
     /// How many connections are kept, 1 to [`CARD_CONNECTIONS_MAX`].
     pub connections: usize,
+    /// Who it has to prove that it is; `None` where the connection is safe by itself, in a tunnel or a leased line.
+    pub tls: Option<CardTls>,
     /// How long making one may take.
     pub connect_within: Duration,
     /// Whether a connection begins with a sign-on (0800, 001).
@@ -54,6 +57,7 @@ impl CardSettings {
             address: address.into(),
             terms: Terms::default(),
             connections: 1,
+            tls: None,
             connect_within: Duration::from_secs(3),
             sign_on: false,
             echo_every: Some(Duration::from_secs(60)),
@@ -80,14 +84,16 @@ impl CardChannel {
     /// A channel that has not connected yet.
     ///
     /// # Errors
-    /// When the settings make no sense.
+    /// When the settings make no sense, or a file of TLS is none.
     pub fn new(settings: CardSettings) -> Result<CardChannel, Error> {
         settings.terms.check()?;
         if !(1..=CARD_CONNECTIONS_MAX).contains(&settings.connections) {
             let wrong = format!("`connections` is between 1 and {CARD_CONNECTIONS_MAX}");
             return Err(Error::new(wrong).of(ErrorKind::Rules));
         }
+        let trust = settings.tls.as_ref().map(|tls| Trust::open(tls, &settings.address)).transpose()?;
         let keeping = Keeping {
+            trust,
             address: settings.address,
             version: settings.terms.version,
             connect_within: settings.connect_within,

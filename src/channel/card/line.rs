@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::frames::{FRAME_BYTES_MAX, Frames, frame};
 use super::message::Message;
 use super::mti::Version;
+use super::stream::{Stream, Trust};
 use super::wire::{self, Wire};
 
 /// Most questions that wait to be written, on one connection.
@@ -25,6 +25,7 @@ const RECONNECT_AFTER: Duration = Duration::from_millis(100);
 /// How a connection is kept.
 #[derive(Debug, Clone)]
 pub(super) struct Keeping {
+    pub(super) trust: Option<Trust>,
     pub(super) address: String,
     pub(super) version: Version,
     pub(super) connect_within: Duration,
@@ -120,12 +121,11 @@ impl Line {
         }
     }
 
-    async fn connect(&self) -> Result<(TcpStream, Frames), String> {
+    async fn connect(&self) -> Result<(Stream, Frames), String> {
         let address = &self.keeping.address;
         let made = async {
-            let mut stream = TcpStream::connect(address).await.map_err(|e| format!("{address}: {e}"))?;
-            // Questions are small, and each is waited for.
-            stream.set_nodelay(true).map_err(|e| format!("{address}: {e}"))?;
+            let made = Stream::connect(address, self.keeping.trust.as_ref()).await;
+            let mut stream = made.map_err(|e| format!("{address}: {e}"))?;
             let mut frames = Frames::default();
             if self.keeping.sign_on {
                 let signed = sign_on(&mut stream, &mut frames, self.keeping.version).await;
@@ -141,11 +141,12 @@ impl Line {
 }
 
 /// Says who we are, and waits for a welcome. What else the institution has to say meanwhile is passed over.
-async fn sign_on(stream: &mut TcpStream, frames: &mut Frames, version: Version) -> Result<(), String> {
+async fn sign_on(stream: &mut Stream, frames: &mut Frames, version: Version) -> Result<(), String> {
     let request = wire::network(version, wire::SIGN_ON, 1).ok_or("a sign-on can't be written")?;
     let mut bytes = Vec::with_capacity(FRAME_BYTES_MAX);
     frame(&mut bytes, &request).ok_or("a sign-on can't be written")?;
     stream.write_all(&bytes).await.map_err(|e| e.to_string())?;
+    stream.flush().await.map_err(|e| e.to_string())?;
     loop {
         while let Some(message) = frames.next()? {
             if Some(message.mti) == request.mti.answer() {

@@ -1,13 +1,16 @@
 //! What goes over a connection while it lasts? Frames of two bytes of length and a message, both ways at once.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use zeroize::{Zeroize, Zeroizing};
@@ -16,6 +19,7 @@ use super::frames::{FRAME_BYTES_MAX, Frames, frame};
 use super::line::{Heard, Keeping, Outgoing};
 use super::message::Message;
 use super::mti::{Class, Function, Mti, Version};
+use super::stream::Stream;
 
 /// Bytes that wait to be written; more is left in the queue.
 const OUT_BYTES_MAX: usize = 4 * FRAME_BYTES_MAX;
@@ -36,9 +40,19 @@ struct Waiting {
     start: u64,
 }
 
+/// What became of bytes.
+enum Moved {
+    /// So many came; none when no more will.
+    In(usize),
+    /// So many were written.
+    Out(usize),
+    /// All that was written is on its way.
+    Away,
+}
+
 /// One connection and what it owes.
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     keeping: Arc<Keeping>,
     strays: Arc<AtomicU64>,
     waiting: HashMap<Tag, Vec<Waiting>>,
@@ -49,6 +63,8 @@ pub(super) struct Wire {
     /// How much was written, and how much of that and of `out` was put there, since the beginning.
     written: u64,
     put: u64,
+    /// Something written is not on its way yet: TLS sends whole records.
+    unflushed: bool,
     heard: Instant,
     echoes: u32,
     echoing: bool,
@@ -56,7 +72,7 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(
-        stream: TcpStream,
+        stream: Stream,
         frames: Frames,
         keeping: Arc<Keeping>,
         strays: Arc<AtomicU64>,
@@ -72,6 +88,7 @@ impl Wire {
             at: 0,
             written: 0,
             put: 0,
+            unflushed: false,
             heard: Instant::now(),
             echoes: 1,
             echoing: false,
@@ -97,28 +114,22 @@ impl Wire {
         loop {
             let idle = self.heard + self.keeping.echo_every.unwrap_or(Duration::from_secs(3600));
             let wake = if self.echoing { idle + ECHO_WITHIN } else { idle };
-            let (mut read, mut write) = self.stream.split();
             tokio::select! {
-                // That the institution has hung up is to be seen before anything is written.
                 biased;
-                length = read.read(self.frames.room()) => match length {
-                    Ok(0) => return "the institution hung up".to_owned(),
-                    Ok(length) => {
+                moved = poll_fn(|cx| self.poll_moved(cx)) => match moved {
+                    Ok(Moved::In(0)) => return "the institution hung up".to_owned(),
+                    Ok(Moved::In(length)) => {
                         self.frames.filled(length);
                         (self.heard, self.echoing) = (Instant::now(), false);
                         if let Err(why) = self.hear() {
                             return why;
                         }
                     }
+                    Ok(Moved::Out(0)) => return "nothing can be written any more".to_owned(),
+                    Ok(Moved::Out(length)) => self.wrote(length),
+                    Ok(Moved::Away) => self.unflushed = false,
                     Err(error) => return error.to_string(),
                 },
-                length = write.write(self.out.get(self.at..).unwrap_or_default()), if self.at < self.out.len() => {
-                    match length {
-                        Ok(0) => return "nothing can be written any more".to_owned(),
-                        Ok(length) => self.wrote(length),
-                        Err(error) => return error.to_string(),
-                    }
-                }
                 question = questions.recv(), if self.out.len() + FRAME_BYTES_MAX <= OUT_BYTES_MAX => match question {
                     Some(question) => self.ask(question),
                     None => return "the channel was closed".to_owned(),
@@ -137,7 +148,22 @@ impl Wire {
         }
     }
 
+    /// The next bytes that come or go. That the institution has hung up is to be seen before anything is written.
+    fn poll_moved(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Moved>> {
+        let mut stream = Pin::new(&mut self.stream);
+        let mut room = ReadBuf::new(self.frames.room());
+        if let Poll::Ready(read) = stream.as_mut().poll_read(cx, &mut room) {
+            return Poll::Ready(read.map(|()| Moved::In(room.filled().len())));
+        }
+        match self.out.get(self.at..).unwrap_or_default() {
+            [] if self.unflushed => stream.poll_flush(cx).map_ok(|()| Moved::Away),
+            [] => Poll::Pending,
+            bytes => stream.poll_write(cx, bytes).map_ok(Moved::Out),
+        }
+    }
+
     fn wrote(&mut self, length: usize) {
+        self.unflushed = true;
         self.at += length;
         self.written += length as u64;
         if self.at >= self.out.len() {
@@ -236,6 +262,8 @@ fn welcome(message: &Message) -> Option<Message> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpStream;
+
     use super::*;
 
     /// Both ends of a connection, and its wire.
@@ -244,13 +272,14 @@ mod tests {
         let address = listener.local_addr().unwrap().to_string();
         let stream = TcpStream::connect(&address).await.unwrap();
         let keeping = Keeping {
+            trust: None,
             address,
             version: Version::Of1987,
             connect_within: ECHO_WITHIN,
             sign_on: false,
             echo_every: None,
         };
-        let wire = Wire::new(stream, Frames::default(), Arc::new(keeping), Arc::default());
+        let wire = Wire::new(Stream::Plain(stream), Frames::default(), Arc::new(keeping), Arc::default());
         (listener.accept().await.unwrap().0, wire)
     }
 
@@ -296,7 +325,8 @@ mod tests {
         assert!(queue.try_send(three).is_ok());
         drop(peer);
         // Known before anything else is written.
-        wire.stream.readable().await.unwrap();
+        let Stream::Plain(stream) = &wire.stream else { panic!("it is plain") };
+        stream.readable().await.unwrap();
         wire.serve(questions).await;
         assert!(matches!(told_one.await, Ok(Heard::Gone(_))));
         assert!(matches!(told_two.await, Ok(Heard::NotSent(_))));

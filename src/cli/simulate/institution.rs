@@ -33,6 +33,15 @@ pub(in crate::cli) struct Args {
     /// Keys of a wallet and its merchant, made here if they are not there [default: some that nobody knows]
     #[arg(long, value_name = "FOLDER")]
     keys: Option<PathBuf>,
+    /// Listen over TLS, with this certificate chain in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Ask clients for certificates that one of these authorities signed
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    client_ca: Option<PathBuf>,
     /// Payers pay a wallet's order so many milliseconds after it was placed [default: when POST /simulate/ORDER/pay
     /// says so]
     #[arg(long, value_name = "MS")]
@@ -57,6 +66,9 @@ pub(in crate::cli) fn run(args: Args) -> Result<u8, Error> {
         let mut institution = Institution::listen(args.kind, &args.listen, script, ledger).await?;
         if let Some(keys) = keys {
             institution = institution.keys(keys);
+        }
+        if let Some((cert, key)) = args.tls_cert.as_deref().zip(args.tls_key.as_deref()) {
+            institution = institution.tls(cert, key, args.client_ca.as_deref())?;
         }
         if let Some(delay) = args.pay_after {
             institution = institution.pay_after(Duration::from_millis(delay));

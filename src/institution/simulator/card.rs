@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, WriteHalf};
 use zeroize::Zeroizing;
 
-use super::{Act, Books, Delivered, Operation, Order};
+use super::{Act, Books, Delivered, Operation, Order, Stream};
 use crate::channel::Units;
 use crate::channel::card::{Class, Function, MESSAGE_BYTES_MAX, Message, amount, private, request};
 
@@ -21,14 +19,13 @@ const HELD_BACK_MAX: usize = 1_000;
 
 /// One connection's way back.
 struct Line {
-    out: tokio::sync::Mutex<Option<OwnedWriteHalf>>,
+    out: tokio::sync::Mutex<Option<WriteHalf<Stream>>>,
     held_back: Mutex<VecDeque<Vec<u8>>>,
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve(stream: TcpStream, books: Arc<Books>) {
-    let _ = stream.set_nodelay(true);
-    let (mut read, write) = stream.into_split();
+pub(super) async fn serve(stream: Stream, books: Arc<Books>) {
+    let (mut read, write) = tokio::io::split(stream);
     let line = Arc::new(Line { out: tokio::sync::Mutex::new(Some(write)), held_back: Mutex::default() });
     loop {
         let Ok(length) = read.read_u16().await else { return };
@@ -154,6 +151,7 @@ impl Line {
         if let Some(out) = self.out.lock().await.as_mut() {
             // Whoever has gone does not want to know.
             let _ = out.write_all(&framed(bytes)).await;
+            let _ = out.flush().await;
         }
         self.release().await;
     }
@@ -170,6 +168,7 @@ impl Line {
             let Some(bytes) = self.held_back.lock().pop_front() else { return };
             if let Some(out) = self.out.lock().await.as_mut() {
                 let _ = out.write_all(&framed(&bytes)).await;
+                let _ = out.flush().await;
             }
         }
     }

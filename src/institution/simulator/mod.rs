@@ -13,7 +13,7 @@ mod wallet;
 
 pub use kind::Kind;
 pub use ledger::{Codes, Delivered, Entry, LEDGER_ENTRIES_MAX, Ledger, Order};
-use play::Books;
+use play::{Books, Stream};
 pub use play::{Institution, SIMULATOR_CONNECTIONS_MAX};
 pub use script::{Act, Asked, Operation, SCRIPT_DELAY_MAX, SCRIPT_RULES_MAX, Script};
 pub use wallet::WalletKeys;

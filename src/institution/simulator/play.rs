@@ -1,14 +1,18 @@
 //! Who takes connections? One listener, and what all of an institution's connections share.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 
 use super::wallet::{Wallet, WalletKeys};
 use super::{Act, Asked, Delivered, Entry, Kind, Ledger, Order, Script, card, wallet};
+use crate::channel::tls;
 use crate::error::Error;
 use crate::pay::CallKey;
 
@@ -18,6 +22,9 @@ use crate::pay::CallKey;
 /// assert_eq!(tollgate::institution::simulator::SIMULATOR_CONNECTIONS_MAX, 1_000);
 /// ```
 pub const SIMULATOR_CONNECTIONS_MAX: usize = 1_000;
+
+/// How long a handshake may take.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
 /// What an institution does by, and what it did.
 pub(super) struct Books {
@@ -68,8 +75,17 @@ pub struct Institution {
     address: SocketAddr,
     books: Arc<Books>,
     keys: Option<WalletKeys>,
+    tls: Option<TlsAcceptor>,
     pay_after: Option<Duration>,
 }
+
+/// A connection, whatever it is made of.
+pub(super) type Stream = Box<dyn Duplex>;
+
+/// Bytes both ways.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 impl Institution {
     /// Begins to listen.
@@ -90,6 +106,7 @@ impl Institution {
             address,
             books: Arc::new(Books { script, ledger }),
             keys: None,
+            tls: None,
             pay_after: None,
         })
     }
@@ -99,6 +116,16 @@ impl Institution {
     pub fn keys(mut self, keys: WalletKeys) -> Institution {
         self.keys = Some(keys);
         self
+    }
+
+    /// Over TLS, with a certificate chain and its private key; clients have to have a certificate of `client_ca`, if
+    /// that is named.
+    ///
+    /// # Errors
+    /// What is wrong with which file.
+    pub fn tls(mut self, cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Institution, Error> {
+        self.tls = Some(TlsAcceptor::from(Arc::new(tls::server((cert, key), client_ca)?)));
+        Ok(self)
     }
 
     /// With payers who pay an order so long after it was placed; otherwise they wait until they are told to.
@@ -131,20 +158,24 @@ impl Institution {
                     continue;
                 }
             };
-            let books = self.books.clone();
-            match self.kind {
-                Kind::Card => tokio::spawn(async move {
-                    card::serve(stream, books).await;
-                    drop(place);
-                }),
-                Kind::Alipay | Kind::Wechatpay => {
-                    let wallet = wallet.clone();
-                    tokio::spawn(async move {
-                        wallet::serve(stream, wallet).await;
-                        drop(place);
-                    })
+            let (kind, tls) = (self.kind, self.tls.clone());
+            let (books, wallet) = (self.books.clone(), wallet.clone());
+            tokio::spawn(async move {
+                let _place = place;
+                let Some(stream) = opened(stream, tls).await else { return };
+                match kind {
+                    Kind::Card => card::serve(stream, books).await,
+                    Kind::Alipay | Kind::Wechatpay => wallet::serve(stream, wallet).await,
                 }
-            };
+            });
         }
     }
+}
+
+/// A connection that is ready to be spoken over; `None` when the other side can't prove itself, or hangs up.
+async fn opened(stream: TcpStream, tls: Option<TlsAcceptor>) -> Option<Stream> {
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else { return Some(Box::new(stream)) };
+    let accepted = tokio::time::timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await;
+    Some(Box::new(accepted.ok()?.ok()?))
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::merchants::money;
-use crate::channel::card::{CardChannel, CardSettings, Terms as CardTerms};
+use crate::channel::card::{CardChannel, CardSettings, CardTls, Terms as CardTerms};
 use crate::channel::{
     Alipay, AlipaySettings, Channel, Fee, Route, SigningKey, Tariff, Terms, VerifyingKey, WechatPay,
     WechatPaySettings,
@@ -69,6 +69,17 @@ struct CardEntry {
     city: String,
     #[serde(default)]
     country: String,
+    /// How the institution proves itself over TLS; none when absent.
+    tls: Option<CardTlsEntry>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CardTlsEntry {
+    name: Option<String>,
+    ca: Option<PathBuf>,
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -145,7 +156,7 @@ pub(super) fn open(entries: &[ChannelEntry], own: Vec<Way>) -> Result<Ways, Erro
 
 fn way(entry: &ChannelEntry) -> Result<Way, Error> {
     let channel: Arc<dyn Channel> = match (&entry.card, &entry.alipay, &entry.wechatpay) {
-        (Some(card), None, None) => Arc::new(CardChannel::new(card.settings(&entry.name))?),
+        (Some(card), None, None) => Arc::new(CardChannel::new(card.settings(&entry.name)?)?),
         (None, Some(alipay), None) => Arc::new(Alipay::new(alipay.settings(&entry.name)?)?),
         (None, None, Some(wechat)) => Arc::new(WechatPay::new(wechat.settings(&entry.name)?)?),
         _ => {
@@ -200,7 +211,7 @@ impl TariffEntry {
 }
 
 impl CardEntry {
-    fn settings(&self, name: &str) -> CardSettings {
+    fn settings(&self, name: &str) -> Result<CardSettings, Error> {
         let usual = CardTerms::default();
         let terms = CardTerms {
             acquirer: self.acquirer.clone().unwrap_or(usual.acquirer),
@@ -210,13 +221,25 @@ impl CardEntry {
             country: self.country.clone(),
             ..CardTerms::default()
         };
-        CardSettings {
+        Ok(CardSettings {
             name: name.to_owned(),
             terms,
             connections: self.connections,
             sign_on: self.sign_on,
+            tls: self.tls.as_ref().map(CardTlsEntry::settings).transpose()?,
             ..CardSettings::to(self.address.as_str())
-        }
+        })
+    }
+}
+
+impl CardTlsEntry {
+    fn settings(&self) -> Result<CardTls, Error> {
+        let own = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
+            (None, None) => None,
+            _ => return Err(Error::new("`tls.cert` and `tls.key` go together")),
+        };
+        Ok(CardTls { name: self.name.clone(), ca: self.ca.clone(), own })
     }
 }
 
@@ -302,6 +325,9 @@ mod tests {
             ("name = 'a'", "one of the tables"),
             ("name = 'a'\ncard.address = 'x:1'\ncard.connections = 0", "`connections`"),
             ("name = 'a'\ncard.address = 'x:1'\ncountries = ['DE']", "`tariff`"),
+            ("name = 'a'\ncard.address = 'x:1'\ncard.tls.cert = '/none'", "go together"),
+            ("name = 'a'\ncard.address = 'x:1'\ncard.tls.ca = '/none'", "/none"),
+            ("name = 'a'\ncard.address = 'x y:1'\ncard.tls = {}", "`x y` is no name of a server"),
             (
                 "name = 'a'\ncard.address = 'x:1'\ntariff = [{ currency = 'EUR', max = '1 USD' }]",
                 "another currency",

@@ -12,11 +12,10 @@ use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use super::order::Fault;
 use super::{Said, Wallet, alipay, notify, wechatpay};
-use crate::institution::simulator::{Act, Kind, SCRIPT_DELAY_MAX};
+use crate::institution::simulator::{Act, Kind, SCRIPT_DELAY_MAX, Stream};
 use crate::pay::CallKey;
 
 /// Most bytes of a request.
@@ -25,8 +24,7 @@ const REQUEST_BYTES_MAX: usize = 64 * 1024;
 const NOISE: u8 = 0x5a;
 
 /// Serves a connection to its end.
-pub(in crate::institution::simulator) async fn serve(stream: TcpStream, wallet: Arc<Wallet>) {
-    let _ = stream.set_nodelay(true);
+pub(in crate::institution::simulator) async fn serve(stream: Stream, wallet: Arc<Wallet>) {
     let service = service_fn(|request| take(wallet.clone(), request));
     // How it ends is for the other side to wonder about.
     drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
