@@ -65,20 +65,33 @@ async fn a_scanned_code_is_paid_and_told_and_given_back() {
 
 #[tokio::test]
 async fn a_shown_code_is_paid_at_once_or_refused_with_its_reason() {
-    let wired = Wired::new(Kind::Alipay, Kind::Alipay.script(), None).await;
-    for (n, code, expected) in [
-        (1, "28763443825664394", approved(500)),
-        (2, "28000000000000051", SOFT),
-        (3, "28000000000000059", Answer::Declined(DeclineGroup::Fraud)),
-        (4, "28000000000010003", Answer::Unknown),
-    ] {
-        assert_eq!(wired.ask(&wired.coded(n, 500, code)).await.answer, expected, "{code}");
+    let fraud = Answer::Declined(DeclineGroup::Fraud);
+    let alipays = [
+        ("28763443825664394", approved(500)),
+        ("28000000000000051", SOFT),
+        ("28000000000000059", fraud),
+        ("28000000000010003", Answer::Unknown),
+    ];
+    let wechats = [
+        ("130061098828009406", approved(500)),
+        ("130000000000000051", SOFT),
+        ("130000000000000054", SOFT),
+        ("130000000000010003", Answer::Unknown),
+    ];
+    for (kind, codes) in [(Kind::Alipay, alipays), (Kind::Wechatpay, wechats)] {
+        let wired = Wired::new(kind, kind.script(), None).await;
+        for (n, (code, expected)) in (1..).zip(codes) {
+            let reply = wired.ask(&wired.coded(n, 500, code)).await;
+            assert_eq!((reply.answer, reply.pay_url), (expected, None), "{code}");
+            assert_eq!(reply.pending, expected == Answer::Unknown, "{code}");
+        }
+        assert_eq!(wired.query(&wired.request(4, 500)).await.answer, Answer::Unknown);
+        assert_eq!(wired.simulate(4, "pay").await.0, 200);
+        assert_eq!(wired.query(&wired.request(4, 500)).await.answer, approved(500));
+        assert_eq!(wired.query(&wired.request(1, 500)).await.answer, approved(500));
+        assert_eq!((wired.entry(2), wired.entry(3)), (None, None));
+        assert_eq!(wired.ask(&wired.refund(5, 1, 500, 200)).await.answer, approved(200));
     }
-    assert_eq!(wired.query(&wired.request(4, 500)).await.answer, Answer::Unknown);
-    assert_eq!(wired.simulate(4, "pay").await.0, 200);
-    assert_eq!(wired.query(&wired.request(4, 500)).await.answer, approved(500));
-    assert_eq!(wired.query(&wired.request(1, 500)).await.answer, approved(500));
-    assert_eq!(wired.entry(2), None);
 }
 
 #[tokio::test]
@@ -168,15 +181,18 @@ async fn what_nobody_pays_is_closed_before_it_is_declined() {
 
 #[tokio::test]
 async fn a_shown_code_whose_password_is_never_typed_is_closed() {
-    let wired = Wired::new(Kind::Alipay, Kind::Alipay.script(), None).await;
-    let mut order = wired.coded(1, 700, "28000000000010003");
-    order.requested = now().plus(Span::from_secs(-600));
-    let (long, short) =
-        (wired.channel_with("merchant", "wallet", 3_600), wired.channel_with("merchant", "wallet", 60));
-    assert_eq!(long.ask(&order).await.answer, Answer::Unknown);
-    assert_eq!(long.query(&order).await.answer, Answer::Unknown);
-    assert_eq!(short.query(&order).await.answer, SOFT);
-    assert_eq!(wired.simulate(1, "pay").await.0, 409);
+    for (kind, code) in [(Kind::Alipay, "28000000000010003"), (Kind::Wechatpay, "130000000000010003")] {
+        let wired = Wired::new(kind, kind.script(), None).await;
+        let mut order = wired.coded(1, 700, code);
+        order.requested = now().plus(Span::from_secs(-600));
+        let (long, short) =
+            (wired.channel_with("merchant", "wallet", 3_600), wired.channel_with("merchant", "wallet", 60));
+        assert_eq!(long.ask(&order).await.answer, Answer::Unknown);
+        assert_eq!(long.query(&order).await.answer, Answer::Unknown);
+        assert_eq!(short.query(&order).await.answer, SOFT);
+        assert_eq!(wired.simulate(1, "pay").await.0, 409);
+        assert_eq!(short.query(&order).await.answer, SOFT, "closed, or called off");
+    }
 }
 
 #[tokio::test]
@@ -273,7 +289,7 @@ async fn nobody_is_charged_or_given_back_twice_whatever_the_wallet_does() {
             let wired = Wired::new(kind, script, Some(Duration::ZERO)).await;
             for n in 0..30 {
                 let minor = 100 + n as i64;
-                let order = if n % 2 == 0 && kind == Kind::Alipay {
+                let order = if n % 2 == 0 {
                     wired.coded(n, minor, "28763443825664394")
                 } else {
                     wired.request(n, minor)

@@ -25,6 +25,7 @@ pub(super) struct Said {
     transaction_id: Option<String>,
     refund_id: Option<String>,
     trade_state: Option<String>,
+    trade_type: Option<String>,
     /// Of a refund in an answer.
     status: Option<String>,
     /// The same in a notification.
@@ -71,6 +72,7 @@ impl Said {
     /// What a signed answer comes to. `overdue` is whether the order can't be paid any more.
     pub(super) fn reply(self, status: u16, ask: Ask, request: &Request, overdue: bool) -> Reply {
         let is_fine = (200..300).contains(&status);
+        let is_paying = ask == Ask::Code && self.code.as_deref().is_some_and(codes::is_paying);
         let answer = match &self.code {
             _ if !self.is_about(ask, request, is_fine) => {
                 let code = Some("the answer is about another order".to_owned());
@@ -84,7 +86,7 @@ impl Said {
         Reply {
             code: state.or_else(|| Some(status.to_string())),
             reference: self.refund_id.or(self.transaction_id),
-            pending: is_fine && answer == Answer::Unknown,
+            pending: answer == Answer::Unknown && (is_fine || is_paying),
             pay_url: self.code_url.filter(|_| is_fine && ask == Ask::Native),
             ..Reply::new(answer)
         }
@@ -96,7 +98,7 @@ impl Said {
         let is = |number: &Option<String>, ours: CallKey, wanted: bool| {
             number.as_ref().map_or(!(wanted && is_fine), |number| *number == ours.to_string())
         };
-        is(&self.out_trade_no, order(request), is_refund || ask == Ask::Query)
+        is(&self.out_trade_no, order(request), is_refund || matches!(ask, Ask::Query | Ask::Code))
             && is(&self.out_refund_no, request.call.key, is_refund)
     }
 
@@ -112,10 +114,11 @@ impl Said {
             (Ask::Close, _) if is_void => asked,
             // Closed because nobody paid in time.
             (Ask::Close, _) => Answer::Declined(DeclineGroup::Soft),
+            (Ask::Reverse, _) => Answer::Declined(DeclineGroup::Soft),
             (Ask::Query, Some(Order::Closed)) if is_void => asked,
             (Ask::Query, Some(Order::Open)) if is_void => Answer::Absent,
             (Ask::Query, Some(Order::Paid)) if is_void => Answer::Declined(DeclineGroup::Hard),
-            (Ask::Query, state) => self.state(state),
+            (Ask::Query | Ask::Code, state) => self.state(state),
             (Ask::Refund | Ask::RefundQuery, _) => codes::refund(
                 self.status.as_deref().unwrap_or_default(),
                 self.amount.approved(self.amount.refund),
@@ -131,9 +134,16 @@ impl Said {
         }
     }
 
-    /// Whether the order waits for its payer.
-    pub(super) fn is_open(&self) -> bool {
-        self.order() == Some(Order::Open)
+    /// What ends an order that can't be paid any more, if anything has to. One whose payer showed a code can't be closed
+    /// but called off.
+    pub(super) fn end(&self) -> Option<Ask> {
+        let state = self.trade_state.as_deref().unwrap_or_default();
+        let coded = self.trade_type.as_deref() == Some("MICROPAY") || codes::is_of_a_code(state);
+        match self.order() {
+            Some(Order::Open) if coded => Some(Ask::Reverse),
+            Some(Order::Open) => Some(Ask::Close),
+            _ => None,
+        }
     }
 
     /// What the sealed part of a notification comes to; `None` when it is about nothing of ours.
@@ -167,8 +177,13 @@ fn refused(code: &str, ask: Ask, request: &Request, overdue: bool) -> Answer {
         },
         // Errors of a question, and of what brings an overdue order to its end, are not about the payment.
         _ if ask.is_question() => Answer::Unknown,
-        Ask::Close if *operation != Operation::Void => Answer::Unknown,
+        Ask::Close | Ask::Reverse if *operation != Operation::Void => Answer::Unknown,
         _ => match codes::error(code) {
+            // It is the payer who has not enough. Of a refund it is the merchant, who may have tomorrow.
+            Answer::Absent if ask == Ask::Code && codes::is_too_little(code) && request.repetition == 0 => {
+                Answer::Declined(DeclineGroup::Soft)
+            }
+            Answer::Absent if ask == Ask::Code && codes::is_too_little(code) => Answer::Unknown,
             // That a repetition is refused does not say what becomes of the first.
             Answer::Declined(_) if request.repetition > 0 && *operation == Operation::Authorize => {
                 Answer::Unknown

@@ -4,11 +4,13 @@ use serde_json::json;
 
 use super::WechatPaySettings;
 use crate::channel::wallet::{china, cut};
-use crate::channel::{Request, Units};
+use crate::channel::{Instrument, Request, Units};
 use crate::pay::{CallKey, Operation};
 
 /// Bytes of a description that WeChat Pay takes.
 const DESCRIPTION_BYTES_MAX: usize = 127;
+/// Bytes of a shop's own name.
+const STORE_BYTES_MAX: usize = 32;
 /// A time as WeChat Pay writes it.
 pub(crate) const TIME: &str = "%Y-%m-%dT%H:%M:%S+08:00";
 
@@ -17,10 +19,14 @@ pub(crate) const TIME: &str = "%Y-%m-%dT%H:%M:%S+08:00";
 pub(crate) enum Ask {
     /// For a QR code that the payer scans.
     Native,
+    /// For money, with the code that the payer shows.
+    Code,
     /// How an order stands.
     Query,
     /// To close an order that nobody has paid.
     Close,
+    /// To call off an order whose payer showed a code; what was paid goes back.
+    Reverse,
     /// For money back.
     Refund,
     /// How a refund stands.
@@ -40,7 +46,10 @@ impl Ask {
     pub(super) fn of(request: &Request) -> Option<Ask> {
         Some(match (&request.call.operation, &request.instrument) {
             (Operation::Authorize, None) => Ask::Native,
-            (Operation::Authorize, Some(_)) | (Operation::Capture { .. }, _) => return None,
+            (Operation::Authorize, Some(Instrument::Code(_))) => Ask::Code,
+            (Operation::Authorize, Some(Instrument::Card { .. })) | (Operation::Capture { .. }, _) => {
+                return None;
+            }
             (Operation::Void, _) => Ask::Close,
             (Operation::Refund { .. }, _) => Ask::Refund,
         })
@@ -84,10 +93,28 @@ pub(super) fn asked(settings: &WechatPaySettings, ask: Ask, request: &Request) -
                 "amount": { "total": fen, "currency": amount.currency.code() },
             }),
         ),
+        // It has no end of its own and tells nothing by itself: the code is good for a minute.
+        Ask::Code => {
+            let Some(Instrument::Code(code)) = &request.instrument else { return None };
+            post(
+                "/v3/pay/transactions/codepay".to_owned(),
+                json!({
+                    "appid": settings.app_id, "mchid": merchant, "out_trade_no": number.to_string(),
+                    "description": cut(&request.subject, DESCRIPTION_BYTES_MAX),
+                    "payer": { "auth_code": code.as_str() },
+                    "amount": { "total": fen, "currency": amount.currency.code() },
+                    "scene_info": { "store_info": { "out_id": cut(request.merchant.as_str(), STORE_BYTES_MAX) } },
+                }),
+            )
+        }
         Ask::Query => get(format!("/v3/pay/transactions/out-trade-no/{number}?mchid={merchant}")),
         Ask::Close => {
             post(format!("/v3/pay/transactions/out-trade-no/{number}/close"), json!({ "mchid": merchant }))
         }
+        Ask::Reverse => post(
+            format!("/v3/pay/transactions/out-trade-no/{number}/reverse"),
+            json!({ "appid": settings.app_id, "mchid": merchant }),
+        ),
         Ask::Refund => {
             let (_, total) = request.original?;
             post(

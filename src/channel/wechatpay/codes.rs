@@ -18,6 +18,9 @@ const ERRORS: &[(&str, Answer)] = &[
     ("ACCOUNT_ERROR", Answer::Declined(Hard)),
     ("USER_ACCOUNT_ABNORMAL", Answer::Declined(Hard)),
     ("RULE_LIMIT", Answer::Declined(Soft)),
+    ("AUTH_CODE_EXPIRED", Answer::Declined(Soft)),
+    ("AUTH_CODE_INVALID", Answer::Declined(Soft)),
+    ("AUTH_CODE_ERROR", Answer::Declined(Soft)),
     ("TRADE_ERROR", Answer::Declined(Soft)),
     ("ORDER_CLOSED", Answer::Declined(Soft)),
     ("ORDER_NOT_EXIST", Answer::Declined(Hard)),
@@ -47,6 +50,21 @@ pub(super) fn error(code: &str) -> Answer {
 /// Whether it says that there is no such order or refund.
 pub(super) fn is_nothing_there(code: &str) -> bool {
     same(code, "ORDER_NOT_EXIST") || same(code, "RESOURCE_NOT_EXISTS")
+}
+
+/// Whether it says that the payer types their password.
+pub(super) fn is_paying(code: &str) -> bool {
+    same(code, "USER_PAYING")
+}
+
+/// Whether it says that somebody has not enough money.
+pub(super) fn is_too_little(code: &str) -> bool {
+    same(code, "NOT_ENOUGH")
+}
+
+/// Whether only orders whose payers show a code can stand so.
+pub(super) fn is_of_a_code(state: &str) -> bool {
+    ["USERPAYING", "PAYERROR", "REVOKED"].contains(&state)
 }
 
 /// How an order stands.

@@ -6,14 +6,15 @@ use super::notify::{Notification, Seal};
 use crate::channel::Request;
 use crate::pay::{Answer, Operation};
 
-const ASKS: [Ask; 5] = [Ask::Native, Ask::Query, Ask::Close, Ask::Refund, Ask::RefundQuery];
+const ASKS: [Ask; 7] =
+    [Ask::Native, Ask::Code, Ask::Query, Ask::Close, Ask::Reverse, Ask::Refund, Ask::RefundQuery];
 const STATUSES: [u16; 4] = [200, 204, 400, 500];
 
 /// Takes the bytes for an answer whose signature has been checked.
 pub(in crate::channel) fn answer(bytes: &[u8], request: &Request) {
     for (ask, status) in ASKS.into_iter().flat_map(|ask| STATUSES.map(|status| (ask, status))) {
         let Some(said) = read(bytes) else { return };
-        let is_open = said.is_open();
+        let is_open = said.end().is_some();
         let reply = said.reply(status, ask, request, false);
         let asks = ask == Ask::Query && request.call.operation == Operation::Authorize && status == 200;
         assert!(reply.sent && !(asks && is_open && reply.answer != Answer::Unknown));

@@ -1,8 +1,9 @@
 //! WeChat Pay, by its API v3: JSON signed by `WECHATPAY2-SHA256-RSA2048`, both ways.
 //!
 //! `ask` is what is asked, `answer` what is said, `codes` what its codes come to, `sign` who says so, `notify` what
-//! WeChat Pay tells by itself; none of them needs a socket. The payer scans a QR code until the order's time is over;
-//! one that nobody paid by then is closed, so that nobody can.
+//! WeChat Pay tells by itself; none of them needs a socket. A code that the payer shows is charged at once
+//! (`codepay`); without one the payer scans a QR code until the order's time is over. One that nobody paid by then is
+//! closed, or called off, so that nobody can.
 
 mod answer;
 pub(crate) mod ask;
@@ -162,13 +163,14 @@ impl WechatPay {
             Err(reply) => return reply,
         };
         let overdue = overdue(request.requested, self.settings.pay_within, now());
-        if ask == Ask::Query && overdue && said.is_open() && request.call.operation == Operation::Authorize {
-            return match self.exchange(Ask::Close, request).await {
-                Ok((status, said)) => said.reply(status, Ask::Close, request, overdue),
+        let is_over = ask == Ask::Query && overdue && request.call.operation == Operation::Authorize;
+        match said.end() {
+            Some(end) if is_over => match self.exchange(end, request).await {
+                Ok((status, said)) => said.reply(status, end, request, overdue),
                 Err(reply) => Reply { sent: true, ..reply },
-            };
+            },
+            _ => said.reply(status, ask, request, overdue),
         }
-        said.reply(status, ask, request, overdue)
     }
 }
 

@@ -49,6 +49,10 @@ fn request() -> Request {
     samples::request(Method::WechatPay, 1234)
 }
 
+fn coded() -> Request {
+    Request { instrument: Some(Instrument::Code("130061098828009406".to_owned().into())), ..request() }
+}
+
 fn refund() -> Request {
     samples::refund(Method::WechatPay)
 }
@@ -63,6 +67,9 @@ fn each_thing_is_asked_for_in_its_own_words() {
     let native = json!({ "appid": "wxd678efh567hg6787", "mchid": "1900000001", "out_trade_no": order,
         "description": "Shoes", "notify_url": "https://pay.example/wechatpay",
         "time_expire": "1970-01-01T08:15:00+08:00", "amount": { "total": 1234, "currency": "CNY" } });
+    let code = json!({ "appid": "wxd678efh567hg6787", "mchid": "1900000001", "out_trade_no": order,
+        "description": "Shoes", "payer": { "auth_code": "130061098828009406" },
+        "amount": { "total": 1234, "currency": "CNY" }, "scene_info": { "store_info": { "out_id": "m1" } } });
     let refunds = json!({ "out_trade_no": order, "out_refund_no": back,
         "notify_url": "https://pay.example/wechatpay",
         "amount": { "refund": 500, "total": 1234, "currency": "CNY" } });
@@ -72,6 +79,14 @@ fn each_thing_is_asked_for_in_its_own_words() {
         (Ask::Query, request(), "GET", format!("{number}?mchid=1900000001"), None),
         (Ask::Query, void(), "GET", format!("{number}?mchid=1900000001"), None),
         (Ask::Close, void(), "POST", format!("{number}/close"), Some(json!({ "mchid": "1900000001" }))),
+        (Ask::Code, coded(), "POST", "/v3/pay/transactions/codepay".to_owned(), Some(code)),
+        (
+            Ask::Reverse,
+            request(),
+            "POST",
+            format!("{number}/reverse"),
+            Some(json!({ "appid": "wxd678efh567hg6787", "mchid": "1900000001" })),
+        ),
         (Ask::Refund, refund(), "POST", "/v3/refund/domestic/refunds".to_owned(), Some(refunds)),
         (Ask::RefundQuery, refund(), "GET", format!("/v3/refund/domestic/refunds/{back}"), None),
     ] {
@@ -160,6 +175,23 @@ fn answers_come_to_what_they_say() {
         (Ask::Query, request(), 200, euros, euro),
         (Ask::Query, request(), 404, error("ORDER_NOT_EXIST"), Answer::Absent),
         (Ask::Query, request(), 400, error("PARAM_ERROR"), Answer::Unknown),
+        (Ask::Code, coded(), 200, state(&order, "SUCCESS"), paid),
+        (Ask::Code, coded(), 200, state(&order, "USERPAYING"), Answer::Unknown),
+        (Ask::Code, coded(), 200, state(&"08".repeat(16), "SUCCESS"), Answer::Unknown),
+        (
+            Ask::Code,
+            coded(),
+            200,
+            json!({ "out_trade_no": order, "transaction_id": "4200" }),
+            Answer::Unknown,
+        ),
+        (Ask::Code, coded(), 400, error("USERPAYING"), Answer::Unknown),
+        (Ask::Code, coded(), 400, error("AUTH_CODE_EXPIRED"), SOFT),
+        (Ask::Code, coded(), 403, error("NOTENOUGH"), SOFT),
+        (Ask::Code, Request { repetition: 1, ..coded() }, 403, error("NOTENOUGH"), Answer::Unknown),
+        (Ask::Code, coded(), 500, error("BANKERROR"), Answer::Unknown),
+        (Ask::Reverse, request(), 200, json!({ "out_trade_no": order }), SOFT),
+        (Ask::Reverse, request(), 500, error("SYSTEM_ERROR"), Answer::Unknown),
         (Ask::Close, request(), 204, Json::Null, SOFT),
         (Ask::Close, request(), 400, error("ORDERPAID"), Answer::Unknown),
         (Ask::Close, request(), 400, error("PARAM_ERROR"), Answer::Unknown),
@@ -355,16 +387,34 @@ fn settings_that_can_not_be_are_refused() {
 }
 
 #[test]
-fn codes_cards_and_other_currencies_are_not_sent() {
+fn an_order_is_ended_by_what_it_is() {
+    let end = |said: Json| answer::read(said.to_string().as_bytes()).unwrap().end();
+    for (state, kind, expected) in [
+        ("NOTPAY", "NATIVE", Some(Ask::Close)),
+        ("NOTPAY", "MICROPAY", Some(Ask::Reverse)),
+        ("USERPAYING", "", Some(Ask::Reverse)),
+        ("PAYERROR", "", Some(Ask::Reverse)),
+        ("SUCCESS", "MICROPAY", None),
+        ("REVOKED", "", None),
+        ("", "MICROPAY", None),
+    ] {
+        assert_eq!(end(json!({ "trade_state": state, "trade_type": kind })), expected, "{state} {kind}");
+    }
+    let paying = reply(400, Ask::Code, &coded(), false, &json!({ "code": "USERPAYING" }).to_string());
+    assert!(paying.pending, "the payer types their password: nothing is wrong");
+}
+
+#[test]
+fn cards_and_other_currencies_are_not_sent() {
     let wechat = WechatPay::new(settings()).unwrap();
     let mut euros = request();
     euros.call.amount.currency = Currency::parse("EUR").unwrap();
-    let mut code = request();
-    code.instrument = Some(Instrument::Code("1".to_owned().into()));
+    let mut card = request();
+    card.instrument = Some(Instrument::Card { pan: String::new().into(), expiry: *b"3012", cvv: None });
     let mut capture = request();
     capture.call.operation = Operation::Capture { amount: yuan(1) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for request in [euros, code, capture] {
+    for request in [euros, card, capture] {
         let reply = runtime.block_on(wechat.ask(&request));
         assert_eq!((reply.sent, reply.answer), (false, Answer::Declined(DeclineGroup::Technical)));
     }

@@ -28,6 +28,8 @@ pub(super) struct Placed {
     pub(super) act: Act,
     /// Whether the payer has it before them. Alipay knows of a QR code only what somebody has scanned.
     pub(super) is_seen: bool,
+    /// Whether they showed a code to be read by the merchant.
+    pub(super) is_coded: bool,
 }
 
 /// How it stands.
@@ -159,6 +161,7 @@ impl Orders {
                     notify_url: None,
                     act: Act::Approve,
                     is_seen: true,
+                    is_coded: false,
                 };
                 Some((order, Standing::Paid))
             }

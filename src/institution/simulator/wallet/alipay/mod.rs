@@ -188,6 +188,7 @@ fn placed(asked: &Asked, amount: Money, act: Act, is_seen: bool) -> Placed {
         notify_url: asked.notify_url.clone(),
         act,
         is_seen,
+        is_coded: false,
     }
 }
 

@@ -43,9 +43,12 @@ pub(super) fn answer(wallet: &Arc<Wallet>, head: &Parts, body: &[u8]) -> Said {
     let refund = path.strip_prefix("/v3/refund/domestic/refunds");
     let answered = match (method, number, refund) {
         ("POST", None, None) if path == "/v3/pay/transactions/native" => native(wallet, &content),
-        ("POST", Some(number), None) => {
-            number.strip_suffix("/close").and_then(CallKey::parse).map(|key| close(wallet, key))
-        }
+        ("POST", None, None) if path == "/v3/pay/transactions/codepay" => coded(wallet, &content),
+        ("POST", Some(number), None) => match number.split_once('/') {
+            Some((number, "close")) => CallKey::parse(number).map(|key| close(wallet, key)),
+            Some((number, "reverse")) => CallKey::parse(number).and_then(|key| reverse(wallet, key)),
+            _ => None,
+        },
         ("GET", Some(number), None) => CallKey::parse(number).map(|key| query(wallet, head, key)),
         ("POST", None, Some("")) => refunds(wallet, &content),
         ("GET", None, Some(number)) => {
@@ -110,6 +113,7 @@ fn error(act: Act, code: &str) -> Answer {
         | "TRADE_ERROR"
         | "OUT_TRADE_NO_USED"
         | "NOT_ENOUGH"
+        | "NOTENOUGH"
         | "ACCOUNT_ERROR"
         | "USER_ACCOUNT_ABNORMAL" => 403,
         "ORDER_NOT_EXIST" | "RESOURCE_NOT_EXISTS" => 404,
@@ -140,30 +144,101 @@ fn fen(content: &Json, name: &str) -> Option<Money> {
     Some(Money { minor: amount.get(name)?.as_i64().filter(|minor| *minor > 0)?, currency })
 }
 
-fn native(wallet: &Arc<Wallet>, content: &Json) -> Option<Answer> {
+/// An order as it is asked for.
+fn order(content: &Json, act: &Act, is_coded: bool) -> Option<Placed> {
     let text = |name: &str| content.get(name)?.as_str().map(str::to_owned);
-    let key = CallKey::parse(&text("out_trade_no")?)?;
-    let amount = fen(content, "total")?;
-    let until = match content.get("time_expire") {
-        Some(at) => Timestamp::parse(at.as_str()?)?,
-        None => now().plus(PAY_WITHIN),
-    };
-    let act = wallet.orders.act(key, Operation::Authorize, amount.minor, None);
-    match &act {
-        Act::Lost => return Some((act, 200, Json::Null)),
-        Act::Decline(code) => return Some(error(act.clone(), code.as_deref().unwrap_or("TRADE_ERROR"))),
-        _ => {}
-    }
-    let order = Placed {
-        key,
-        amount,
-        until,
+    Some(Placed {
+        key: CallKey::parse(&text("out_trade_no")?)?,
+        amount: fen(content, "total")?,
+        until: match content.get("time_expire") {
+            Some(at) => Timestamp::parse(at.as_str()?)?,
+            None => now().plus(PAY_WITHIN),
+        },
         merchant: text("mchid")?,
         app: text("appid")?,
         notify_url: text("notify_url"),
         act: act.clone(),
         is_seen: true,
+        is_coded,
+    })
+}
+
+/// The payer shows a code, and has paid, or types their password first.
+fn coded(wallet: &Arc<Wallet>, content: &Json) -> Option<Answer> {
+    let code = content.get("payer")?.get("auth_code")?.as_str()?;
+    content.get("scene_info")?.as_object()?;
+    let asked = order(content, &Act::Approve, true)?;
+    let (key, minor) = (asked.key, asked.amount.minor);
+    let act = wallet.orders.act(key, Operation::Authorize, minor, Some(code));
+    let types = matches!(&act, Act::Decline(Some(code)) if code == "USERPAYING");
+    match &act {
+        Act::Lost => return Some((act, 200, Json::Null)),
+        Act::Decline(code) if !types => {
+            return Some(error(act.clone(), code.as_deref().unwrap_or("TRADE_ERROR")));
+        }
+        _ => {}
+    }
+    // Until it is called off, or closed by WeChat Pay itself.
+    let until = now().plus(PAY_WITHIN);
+    let placed = match wallet.orders.find(key) {
+        Some((known, _)) if known.amount == asked.amount => known,
+        _ => Placed { act: act.clone(), until, ..asked },
     };
+    if let Err(why) = wallet.orders.place(placed.clone(), now()) {
+        return Some(fault(act, why));
+    }
+    if types {
+        wallet.expect_payer(key);
+        return Some(error(act, "USERPAYING"));
+    }
+    Some(match wallet.pay(key) {
+        Ok(()) => (act, 200, transaction(wallet, &placed, Standing::Paid)),
+        Err(why) => fault(act, why),
+    })
+}
+
+/// Closes what is not paid, and gives back what is.
+fn reverse(wallet: &Wallet, key: CallKey) -> Option<Answer> {
+    let act = wallet.orders.act(key, Operation::Void, 0, None);
+    match &act {
+        Act::Lost => return Some((act, 200, Json::Null)),
+        Act::Decline(code) => {
+            return Some(error(act.clone(), code.as_deref().unwrap_or("SYSTEM_ERROR")));
+        }
+        _ => {}
+    }
+    match wallet.orders.find(key) {
+        None => return Some(error(act, "ORDER_NOT_EXIST")),
+        Some((order, _)) if !order.is_coded => return Some(error(act, "TRADE_ERROR")),
+        Some((_, Standing::Paid)) => {
+            let entry = wallet.orders.paid(key)?;
+            let left = entry.captured - entry.refunded;
+            let mut back = key;
+            back.0.iter_mut().for_each(|byte| *byte = !*byte);
+            let amount = Money { minor: left, currency: Currency::parse(&entry.currency)? };
+            if left > 0 {
+                wallet.orders.refund(back, key, amount).ok()?;
+            }
+        }
+        Some(_) => {
+            if let Err(why) = wallet.orders.close(key) {
+                return Some(fault(act, why));
+            }
+        }
+    }
+    Some((act, 200, json!({ "out_trade_no": key.to_string() })))
+}
+
+fn native(wallet: &Arc<Wallet>, content: &Json) -> Option<Answer> {
+    let asked = order(content, &Act::Approve, false)?;
+    let key = asked.key;
+    let act = wallet.orders.act(key, Operation::Authorize, asked.amount.minor, None);
+    match &act {
+        Act::Lost => return Some((act, 200, Json::Null)),
+        Act::Decline(code) => return Some(error(act.clone(), code.as_deref().unwrap_or("TRADE_ERROR"))),
+        _ => {}
+    }
+    let order = Placed { act: act.clone(), ..asked };
     Some(match wallet.orders.place(order, now()) {
         Ok(()) => {
             wallet.expect_payer(key);
@@ -175,9 +250,12 @@ fn native(wallet: &Arc<Wallet>, content: &Json) -> Option<Answer> {
 
 fn close(wallet: &Wallet, key: CallKey) -> Answer {
     let act = wallet.orders.act(key, Operation::Void, 0, None);
-    match (&act, ()) {
-        (Act::Lost, ()) => (act, 204, Json::Null),
-        (Act::Decline(code), ()) => error(act.clone(), code.as_deref().unwrap_or("SYSTEM_ERROR")),
+    let is_coded = wallet.orders.find(key).is_some_and(|(order, _)| order.is_coded);
+    match &act {
+        Act::Lost => (act, 204, Json::Null),
+        Act::Decline(code) => error(act.clone(), code.as_deref().unwrap_or("SYSTEM_ERROR")),
+        // It is to be called off instead.
+        _ if is_coded => error(act, "TRADE_ERROR"),
         _ => match wallet.orders.close(key) {
             Ok(()) => (act, 204, Json::Null),
             Err(why) => fault(act, why),
@@ -217,12 +295,14 @@ fn transaction(wallet: &Wallet, order: &Placed, standing: Standing) -> Json {
         Standing::Paid if paid.is_some_and(|entry| entry.refunded > 0) => "REFUND",
         Standing::Paid => "SUCCESS",
         // Even when its time is over: until it is closed.
+        Standing::Waiting if order.is_coded => "USERPAYING",
         Standing::Waiting => "NOTPAY",
+        Standing::Closed if order.is_coded => "REVOKED",
         Standing::Closed => "CLOSED",
     };
     let mut object = json!({
         "mchid": order.merchant, "appid": order.app, "out_trade_no": order.key.to_string(), "trade_state": state,
-        "trade_type": "NATIVE", "attach": "\u{978b}",
+        "trade_type": if order.is_coded { "MICROPAY" } else { "NATIVE" }, "attach": "\u{978b}",
         "amount": { "total": order.amount.minor, "currency": order.amount.currency.code() },
     });
     if standing == Standing::Paid {
