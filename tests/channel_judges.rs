@@ -86,7 +86,7 @@ impl Keys {
             gateway: format!("http://127.0.0.1:{port}/gateway.do"),
             app_id: "2021000000000001".to_owned(),
             key: SigningKey::open(self.path("ours").as_ref()).expect("our key"),
-            alipay_key: self.theirs.public(),
+            alipay: self.theirs.public().into(),
             notify_url: Some("https://pay.example/alipay?a=b&c=d".to_owned()),
             pay_within: Span::from_secs(900),
             ca: None,
@@ -202,9 +202,15 @@ fn get(port: u16, path: &str) -> String {
 
 /// An SDK is the merchant, and the wallet is our simulator.
 fn bought(script: &str, kind: Kind, path: &str) {
+    bought_in(script, kind, path, &[]);
+}
+
+/// The same, with files in the folder of keys.
+fn bought_in(script: &str, kind: Kind, path: &str, files: &[(&str, &str)]) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime");
     let folder = tempfile::tempdir().expect("a folder");
+    files.iter().for_each(|(name, text)| std::fs::write(folder.path().join(name), text).expect("written"));
     let port = runtime.block_on(async {
         let keys = WalletKeys::open(folder.path()).expect("keys");
         let institution =
@@ -225,6 +231,22 @@ fn bought(script: &str, kind: Kind, path: &str) {
 #[ignore = "needs the SDKs"]
 fn alipays_own_sdk_buys_from_our_alipay() {
     bought("merchant_alipay.cjs", Kind::Alipay, "/gateway.do");
+}
+
+#[test]
+#[ignore = "needs the SDKs"]
+fn alipays_own_sdk_buys_by_certificates() {
+    let made: serde_json::Value =
+        serde_json::from_str(include_str!("channels/certificates.json")).expect("certificates");
+    let files = [
+        ("app.crt", "app"),
+        ("root.crt", "root"),
+        ("alipay.crt", "alipay"),
+        ("merchant.pem", "app_key"),
+        ("wallet.pem", "alipay_key"),
+    ];
+    let files = files.map(|(file, name)| (file, made[name].as_str().expect("PEM")));
+    bought_in("merchant_alipay.cjs", Kind::Alipay, "/gateway.do", &files);
 }
 
 #[test]

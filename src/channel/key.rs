@@ -93,7 +93,7 @@ impl SigningKey {
     /// What others check its signatures with.
     pub fn public(&self) -> VerifyingKey {
         let der = AsDer::<PublicKeyX509Der<'_>>::as_der(self.0.public_key());
-        VerifyingKey::from_der(der.as_ref().map_or(&[], |der| der.as_ref()))
+        VerifyingKey::of(der.as_ref().map_or(&[], |der| der.as_ref()))
     }
 }
 
@@ -120,9 +120,14 @@ pub struct VerifyingKey {
 }
 
 impl VerifyingKey {
-    fn from_der(der: &[u8]) -> VerifyingKey {
+    fn of(der: &[u8]) -> VerifyingKey {
         let key = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der).ok();
         VerifyingKey { der: der.into(), key: key.map(std::sync::Arc::new) }
+    }
+
+    /// The key of a certificate; `None` when it is none of RSA.
+    pub(super) fn from_der(der: &[u8]) -> Option<VerifyingKey> {
+        Some(VerifyingKey::of(der)).filter(|key| key.key.is_some())
     }
 
     /// Reads `BEGIN PUBLIC KEY`.
@@ -132,11 +137,7 @@ impl VerifyingKey {
     pub fn from_pem(pem: &str) -> Result<VerifyingKey, Error> {
         let der = SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes())
             .map_err(|e| Error::new(format!("no public key in PEM: {e}; it begins with BEGIN PUBLIC KEY")))?;
-        let key = VerifyingKey::from_der(der.as_ref());
-        if key.key.is_none() {
-            return Err(Error::new("the public key is none of RSA"));
-        }
-        Ok(key)
+        VerifyingKey::from_der(der.as_ref()).ok_or_else(|| Error::new("the public key is none of RSA"))
     }
 
     /// Reads a file.
@@ -159,6 +160,14 @@ impl VerifyingKey {
         self.key.as_ref().is_some_and(|key| key.verify_sig(message, &signature).is_ok())
     }
 }
+
+impl PartialEq for VerifyingKey {
+    fn eq(&self, other: &VerifyingKey) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for VerifyingKey {}
 
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

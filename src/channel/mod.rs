@@ -27,7 +27,7 @@ pub(crate) mod wallet;
 pub(crate) mod wechatpay;
 
 #[cfg(feature = "serve")]
-pub use alipay::{Alipay, AlipaySettings};
+pub use alipay::{Alipay, AlipayCertificates, AlipayKeys, AlipaySettings};
 #[cfg(feature = "serve")]
 pub use key::{SigningKey, VerifyingKey};
 pub use request::{Asking, Callback, CallbackError, Instrument, Reply, Request};

@@ -104,7 +104,7 @@ impl Wired {
                     gateway: format!("{gateway}/gateway.do"),
                     app_id: "2021000000000001".to_owned(),
                     key,
-                    alipay_key: wallet_key,
+                    alipay: wallet_key.into(),
                     notify_url: Some(format!("http://127.0.0.1:{callbacks}/alipay?a=b")),
                     pay_within,
                     ca: None,

@@ -7,9 +7,10 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::AlipayKeys;
 use super::codes::{DONE, NOT_THERE, REFUSED, WAITING, refusal};
 use super::form::{Ask, order};
-use crate::channel::{Reply, Request, VerifyingKey};
+use crate::channel::{Reply, Request};
 use crate::money::{Currency, Money};
 use crate::pay::{Answer, DeclineGroup, Operation};
 
@@ -39,6 +40,8 @@ pub(super) struct Said {
 struct Parts<'a> {
     object: &'a RawValue,
     sign: Option<Cow<'a, str>>,
+    /// By which certificate it is signed.
+    certificate: Option<Cow<'a, str>>,
 }
 
 /// Why an answer tells nothing.
@@ -50,6 +53,8 @@ pub(super) enum Unread {
     Unsigned(String),
     /// With a wrong one.
     Forged,
+    /// By a certificate that is not known. What it is called.
+    Stranger(String),
 }
 
 impl Unread {
@@ -58,6 +63,9 @@ impl Unread {
             Unread::Garbled => "the answer can't be read".to_owned(),
             Unread::Unsigned(code) => format!("{code}, unsigned"),
             Unread::Forged => "the answer's signature is wrong".to_owned(),
+            Unread::Stranger(name) => {
+                format!("the answer is signed by certificate {name}, which is not among those of Alipay's")
+            }
         }
     }
 }
@@ -75,20 +83,23 @@ fn parts<'a>(body: &'a str, name: &str) -> Option<Parts<'a>> {
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let (mut object, mut sign): (Option<&RawValue>, Option<Text<'de>>) = (None, None);
+            let mut certificate: Option<Text<'de>> = None;
             while let Some(Text(key)) = map.next_key::<Text<'de>>()? {
                 if key == self.0 || key == "error_response" {
                     if object.replace(map.next_value()?).is_some() {
                         return Ok(None);
                     }
-                } else if key == "sign" {
-                    if sign.replace(map.next_value()?).is_some() {
+                } else if key == "sign" || key == "alipay_cert_sn" {
+                    let place = if key == "sign" { &mut sign } else { &mut certificate };
+                    if place.replace(map.next_value()?).is_some() {
                         return Ok(None);
                     }
                 } else {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
-            Ok(object.map(|object| Parts { object, sign: sign.map(|Text(sign)| sign) }))
+            let (sign, certificate) = (sign.map(|Text(sign)| sign), certificate.map(|Text(name)| name));
+            Ok(object.map(|object| Parts { object, sign, certificate }))
         }
     }
 
@@ -106,22 +117,27 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 ///
 /// # Errors
 /// Why it tells nothing.
-pub(super) fn read(body: &[u8], ask: Ask, key: &VerifyingKey) -> Result<Said, Unread> {
+pub(super) fn read(body: &[u8], ask: Ask, keys: &AlipayKeys) -> Result<Said, Unread> {
     let body = std::str::from_utf8(body).map_err(|_| Unread::Garbled)?;
     let parts = parts(body, &ask.answered()).ok_or(Unread::Garbled)?;
     let said: Result<Said, _> = serde_json::from_str(parts.object.get());
+    let named = parts.certificate.as_deref();
     match parts.sign {
-        Some(sign) if !key.verifies(parts.object.get().as_bytes(), &sign) => Err(Unread::Forged),
+        Some(_) if !keys.knows(named) => Err(Unread::Stranger(plain(named.unwrap_or_default()))),
+        Some(sign) if !keys.verifies(named, parts.object.get().as_bytes(), &sign) => Err(Unread::Forged),
         Some(_) => said.map_err(|_| Unread::Garbled),
         None => Err(Unread::Unsigned(said.map_err(|_| Unread::Garbled)?.own_code())),
     }
 }
 
+fn plain(code: &str) -> String {
+    code.chars().filter(char::is_ascii_graphic).take(CODE_BYTES_MAX).collect()
+}
+
 impl Said {
     /// The code that says most.
     fn own_code(&self) -> String {
-        let code = self.sub_code.as_ref().unwrap_or(&self.code);
-        code.chars().filter(char::is_ascii_graphic).take(CODE_BYTES_MAX).collect()
+        plain(self.sub_code.as_ref().unwrap_or(&self.code))
     }
 
     /// What ends an order that can't be paid any more, if anything has to. One that waits is closed, which fails should
@@ -160,7 +176,9 @@ impl Said {
             _ if is_unseen => Answer::Unknown,
             _ if ask == Ask::Query && self.is_not_there() => Answer::Absent,
             // Errors of a question, and of what brings an overdue order to its end, are not about the payment.
-            _ if ask.is_question() || ask == Ask::Close || (ask == Ask::Cancel && is_order) => Answer::Unknown,
+            _ if ask.is_question() || ask == Ask::Close || (ask == Ask::Cancel && is_order) => {
+                Answer::Unknown
+            }
             code => match refusal(code, self.sub_code.as_deref()) {
                 // That a repetition is refused does not say what becomes of the first.
                 Answer::Declined(_) if request.repetition > 0 && is_order => Answer::Unknown,
@@ -192,7 +210,8 @@ impl Said {
             // Closed because nobody paid in time.
             Ask::Close => Answer::Declined(DeclineGroup::Soft),
             // Called off for that: had it been paid at this moment, the money went back.
-            Ask::Cancel if request.call.operation == Operation::Authorize => match self.retry_flag.as_deref() {
+            Ask::Cancel if request.call.operation == Operation::Authorize => match self.retry_flag.as_deref()
+            {
                 Some("N") => Answer::Declined(DeclineGroup::Soft),
                 _ => Answer::Unknown,
             },

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::AlipaySettings;
+use super::{AlipayKeys, AlipaySettings};
 use crate::channel::wallet::{china, cut};
 use crate::channel::{Instrument, Request};
 use crate::error::Error;
@@ -113,6 +113,10 @@ pub(super) fn form(
         && matches!(ask, Ask::Pay | Ask::Precreate)
     {
         fields.push(("notify_url", url.clone()));
+    }
+    if let AlipayKeys::Certificates(certificates) = &settings.alipay {
+        fields.push(("app_cert_sn", certificates.app().to_owned()));
+        fields.push(("alipay_root_cert_sn", certificates.root().to_owned()));
     }
     let sign = settings.key.sign(signed(&fields, &[]).as_bytes())?;
     fields.push(("sign", sign));

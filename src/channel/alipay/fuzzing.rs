@@ -16,7 +16,7 @@ const ASKS: [Ask; 7] =
 
 /// Takes the bytes for an answer as it comes, and for the object in one.
 pub(in crate::channel) fn answer(bytes: &[u8], request: &Request) {
-    let Some(key) = KEY.as_ref().map(super::SigningKey::public) else { return };
+    let Some(key) = KEY.as_ref().map(|key| super::AlipayKeys::from(key.public())) else { return };
     for ask in ASKS {
         assert!(read(bytes, ask, &key).is_err(), "nobody signed it");
         let Ok(said) = serde_json::from_slice::<Said>(bytes) else { continue };
@@ -41,7 +41,7 @@ static SETTINGS: LazyLock<Option<AlipaySettings>> = LazyLock::new(|| {
         gateway: String::new(),
         app_id: "1".to_owned(),
         key: super::SigningKey::from_pem(&key.to_pem().ok()?).ok()?,
-        alipay_key: key.public(),
+        alipay: key.public().into(),
         notify_url: None,
         pay_within: Span::from_secs(900),
         ca: None,

@@ -1,10 +1,11 @@
 //! Alipay, by its open platform's gateway: forms signed by RSA2, answers and notifications signed by Alipay.
 //!
-//! `form` is what is asked, `answer` what is said, `codes` what its codes come to, `notify` what Alipay tells by itself;
+//! `certificate` is by what both are known, `form` is what is asked, `answer` what is said, `codes` what its codes come to, `notify` what Alipay tells by itself;
 //! none of them needs a socket. A code that the payer shows is charged at once (`alipay.trade.pay`); without one the
 //! payer scans a QR code (`alipay.trade.precreate`) until the order's time is over.
 
 mod answer;
+mod certificate;
 pub(crate) mod codes;
 pub(crate) mod form;
 pub(super) mod fuzzing;
@@ -17,13 +18,14 @@ use hyper::Method as Verb;
 
 use super::http::{Heard, Http, now};
 use super::wallet::{open_for, overdue};
-use super::{Asking, Callback, CallbackError, Channel, Reply, Request, SigningKey, VerifyingKey};
+use super::{Asking, Callback, CallbackError, Channel, Reply, Request, SigningKey};
 use crate::error::Error;
 use crate::money::Currency;
 use crate::pay::{Answer, DeclineGroup, Method, Operation};
 use crate::time::Span;
 
 use answer::Said;
+pub use certificate::{AlipayCertificates, AlipayKeys};
 use form::Ask;
 
 /// What the body of a request is.
@@ -40,7 +42,7 @@ const FORM: &str = "application/x-www-form-urlencoded;charset=utf-8";
 ///     gateway: "https://openapi.alipay.com/gateway.do".to_owned(),
 ///     app_id: "2021000000000001".to_owned(),
 ///     key: ours,
-///     alipay_key: alipays.public(),
+///     alipay: alipays.public().into(),
 ///     notify_url: Some("https://pay.example/v1/callbacks/alipay".to_owned()),
 ///     pay_within: Span::from_secs(900),
 ///     ca: None,
@@ -57,8 +59,8 @@ pub struct AlipaySettings {
     pub app_id: String,
     /// The application's private key.
     pub key: SigningKey,
-    /// Alipay's public key.
-    pub alipay_key: VerifyingKey,
+    /// What Alipay's answers and notifications are known by.
+    pub alipay: AlipayKeys,
     /// Where Alipay tells by itself.
     pub notify_url: Option<String>,
     /// How long an order can be paid: a minute to 15 days.
@@ -84,10 +86,15 @@ impl Alipay {
     /// The channel; nothing is sent yet.
     ///
     /// # Errors
-    /// When the gateway's address or the time to pay is none.
+    /// When the gateway's address or the time to pay is none, or certificate and key don't go together.
     pub fn new(settings: AlipaySettings) -> Result<Alipay, Error> {
         let http = Http::new(&settings.gateway, settings.ca.as_deref())?;
         open_for(settings.pay_within)?;
+        if let AlipayKeys::Certificates(certificates) = &settings.alipay
+            && !certificates.is_of(&settings.key.public())
+        {
+            return Err(Error::new("the application's certificate is of another key than the private one"));
+        }
         Ok(Alipay { settings, http })
     }
 
@@ -100,7 +107,7 @@ impl Alipay {
             Heard::Unsent(why) => Err(Reply::unsent(why)),
             Heard::Lost(why) => Err(unknown(why)),
             Heard::Answer(answered) => {
-                answer::read(&answered.body, ask, &self.settings.alipay_key).map_err(|e| unknown(e.code()))
+                answer::read(&answered.body, ask, &self.settings.alipay).map_err(|e| unknown(e.code()))
             }
         }
     }

@@ -34,7 +34,11 @@ pub(super) fn read(settings: &AlipaySettings, body: &[u8]) -> Result<Reply, Call
     let field = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_ref());
     let sign = field("sign").ok_or(CallbackError::Forged)?;
     if field("sign_type").is_some_and(|kind| kind != "RSA2")
-        || !settings.alipay_key.verifies(signed(&fields, &["sign_type"]).as_bytes(), sign)
+        || !settings.alipay.verifies(
+            field("alipay_cert_sn"),
+            signed(&fields, &["sign_type"]).as_bytes(),
+            sign,
+        )
     {
         return Err(CallbackError::Forged);
     }

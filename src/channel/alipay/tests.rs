@@ -27,7 +27,7 @@ pub(super) fn settings() -> AlipaySettings {
         gateway: "http://127.0.0.1:1/gateway.do".to_owned(),
         app_id: "2021000000000001".to_owned(),
         key: SigningKey::from_pem(&KEYS[0]).unwrap(),
-        alipay_key: alipays().public(),
+        alipay: alipays().public().into(),
         notify_url: Some("https://pay.example/alipay".to_owned()),
         pay_within: Span::from_secs(900),
         ca: None,
@@ -54,7 +54,7 @@ fn signed(ask: Ask, said: &Json) -> String {
 }
 
 fn reply(ask: Ask, request: &Request, said: &Json) -> Reply {
-    let said = read(signed(ask, said).as_bytes(), ask, &alipays().public()).unwrap();
+    let said = read(signed(ask, said).as_bytes(), ask, &alipays().public().into()).unwrap();
     said.reply(ask, request)
 }
 
@@ -207,7 +207,9 @@ fn a_code_that_nobody_has_scanned_waits_for_its_payer() {
 
 #[test]
 fn an_order_is_ended_by_what_it_is() {
-    let end = |said: &Json| read(signed(Ask::Query, said).as_bytes(), Ask::Query, &alipays().public()).unwrap().end();
+    let end = |said: &Json| {
+        read(signed(Ask::Query, said).as_bytes(), Ask::Query, &alipays().public().into()).unwrap().end()
+    };
     let state = |state: &str| json!({ "code": "10000", "trade_status": state });
     assert_eq!(end(&state("WAIT_BUYER_PAY")), Some(Ask::Close));
     assert_eq!(end(&state("TRADE_SUCCESS")), None);
@@ -235,7 +237,7 @@ fn the_refusal_of_a_repetition_does_not_decline_the_first() {
 fn what_is_not_signed_by_alipay_tells_nothing() {
     let said = json!({ "code": "10000", "out_trade_no": "07".repeat(16), "total_amount": "12.34" });
     let good = signed(Ask::Pay, &said);
-    let key = alipays().public();
+    let key = alipays().public().into();
     let unread = |body: &str| read(body.as_bytes(), Ask::Pay, &key).err();
     assert_eq!(unread(&good), None);
     assert_eq!(unread(&good.replace("12.34", "12.35")), Some(Unread::Forged));
@@ -340,7 +342,7 @@ proptest! {
         let alipay = Alipay::new(settings()).unwrap();
         let callback = Callback { now: Timestamp::default(), headers: &[], body: &body };
         prop_assert!(alipay.callback(&callback).is_err());
-        prop_assert!(read(&body, Ask::Pay, &alipays().public()).is_err());
+        prop_assert!(read(&body, Ask::Pay, &alipays().public().into()).is_err());
     }
 
     #[test]
@@ -351,6 +353,6 @@ proptest! {
         let at = object.start + at % object.len();
         prop_assume!(body[at] != to);
         body[at] = to;
-        prop_assert!(read(&body, Ask::Pay, &alipays().public()).is_err());
+        prop_assert!(read(&body, Ask::Pay, &alipays().public().into()).is_err());
     }
 }

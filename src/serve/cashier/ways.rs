@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 use super::merchants::money;
 use crate::channel::card::{CardChannel, CardSettings, CardTls, Terms as CardTerms};
 use crate::channel::{
-    Alipay, AlipaySettings, Channel, Fee, Route, SigningKey, Tariff, Terms, VerifyingKey, WechatPay,
-    WechatPaySettings,
+    Alipay, AlipayCertificates, AlipayKeys, AlipaySettings, Channel, Fee, Route, SigningKey, Tariff, Terms,
+    VerifyingKey, WechatPay, WechatPaySettings,
 };
 use crate::error::{Error, ErrorKind};
 use crate::institution::{Guard, GuardSettings};
@@ -88,7 +88,12 @@ struct AlipayEntry {
     gateway: String,
     app_id: String,
     key: PathBuf,
-    institution_key: PathBuf,
+    institution_key: Option<PathBuf>,
+    /// Certificates instead of that key: the application's, Alipay's roots, and Alipay's own.
+    app_cert: Option<PathBuf>,
+    root_cert: Option<PathBuf>,
+    #[serde(default)]
+    institution_certs: Vec<PathBuf>,
     notify_url: Option<String>,
     #[serde(default = "pay_within")]
     pay_within: Pause,
@@ -250,11 +255,26 @@ impl AlipayEntry {
             gateway: self.gateway.clone(),
             app_id: self.app_id.clone(),
             key: SigningKey::open(&self.key)?,
-            alipay_key: VerifyingKey::open(&self.institution_key)?,
+            alipay: self.alipay()?,
             notify_url: self.notify_url.clone(),
             pay_within: span(self.pay_within),
             ca: self.ca.clone(),
         })
+    }
+}
+
+impl AlipayEntry {
+    fn alipay(&self) -> Result<AlipayKeys, Error> {
+        match (&self.institution_key, &self.app_cert, &self.root_cert, self.institution_certs.as_slice()) {
+            (Some(key), None, None, []) => Ok(VerifyingKey::open(key)?.into()),
+            (None, Some(app), Some(root), [_, ..]) => {
+                let certificates = AlipayCertificates::open(app, root, &self.institution_certs)?;
+                Ok(AlipayKeys::Certificates(certificates))
+            }
+            _ => Err(Error::new(
+                "Alipay is known by `institution_key`, or by `app_cert`, `root_cert` and `institution_certs`",
+            )),
+        }
     }
 }
 
@@ -320,6 +340,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_channel_is_named() {
+        let key = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(key.path(), SigningKey::generate().unwrap().to_pem().unwrap().as_bytes()).unwrap();
         for (text, expected) in [
             ("name = 'a b'\ncard.address = 'x:1'", "the channel's id"),
             ("name = 'a'", "one of the tables"),
@@ -333,10 +355,23 @@ mod tests {
                 "another currency",
             ),
             (
+                "name = 'a'\nalipay = { gateway = 'https://x/y', app_id = '1', key = 'KEY' }",
+                "`institution_key`",
+            ),
+            (
+                "name = 'a'\nalipay = { gateway = 'https://x/y', app_id = '1', key = 'KEY', app_cert = 'a', institution_key = 'b' }",
+                "`institution_certs`",
+            ),
+            (
+                "name = 'a'\nalipay = { gateway = 'https://x/y', app_id = '1', key = 'KEY', app_cert = '/none', root_cert = 'b', institution_certs = ['c'] }",
+                "/none",
+            ),
+            (
                 "name = 'a'\nalipay = { gateway = 'https://x/y', app_id = '1', key = '/none', institution_key = '/none' }",
                 "/none",
             ),
         ] {
+            let text = text.replace("KEY", &key.path().display().to_string());
             let said = ways(&format!("[[channel]]\n{text}")).err().unwrap().to_string();
             assert!(said.contains(expected), "{text}: {said}");
         }

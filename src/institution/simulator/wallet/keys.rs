@@ -6,7 +6,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::channel::{SigningKey, VerifyingKey};
+use crate::channel::{AlipayCertificates, SigningKey, VerifyingKey};
 use crate::error::Error;
 
 /// Random bytes of an APIv3 key; twice as many characters.
@@ -27,6 +27,8 @@ pub struct WalletKeys {
     pub(super) merchant: VerifyingKey,
     pub(super) wallet: SigningKey,
     pub(super) api_key: Zeroizing<String>,
+    /// Alipay's certificate mode, where the folder has certificates.
+    pub(super) certificates: Option<AlipayCertificates>,
 }
 
 impl std::fmt::Debug for WalletKeys {
@@ -42,11 +44,13 @@ impl WalletKeys {
             merchant: SigningKey::generate()?.public(),
             wallet: SigningKey::generate()?,
             api_key: api_key()?,
+            certificates: None,
         })
     }
 
     /// Those of a folder: `merchant.pem` and `wallet.pem`, each with its public half in `.pub.pem`, and `api_key`, the
-    /// APIv3 key of WeChat Pay. What is not there is made; so a gateway can be given the merchant's side.
+    /// APIv3 key of WeChat Pay. What is not there is made; so a gateway can be given the merchant's side. With
+    /// `app.crt`, `root.crt` and `alipay.crt` of these keys Alipay wants certificates to be named, and names its own.
     ///
     /// # Errors
     /// When a file can't be read or written, or is no key.
@@ -69,7 +73,12 @@ impl WalletKeys {
             secret(&path, api_key()?.as_bytes())?;
         }
         let api_key = Zeroizing::new(fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?);
-        Ok(WalletKeys { merchant, wallet, api_key: api_key.trim().to_owned().into() })
+        let [app, root, alipay] = ["app.crt", "root.crt", "alipay.crt"].map(|name| folder.join(name));
+        let certificates = match app.exists() {
+            true => Some(AlipayCertificates::open(&app, &root, &[alipay])?),
+            false => None,
+        };
+        Ok(WalletKeys { merchant, wallet, api_key: api_key.trim().to_owned().into(), certificates })
     }
 }
 

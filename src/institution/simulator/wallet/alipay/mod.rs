@@ -82,6 +82,12 @@ pub(super) fn answer(wallet: &Arc<Wallet>, head: &Parts, body: &[u8]) -> Said {
     {
         return unsigned("isv.invalid-signature");
     }
+    let certificates = wallet.keys.certificates.as_ref();
+    if let Some(known) = certificates
+        && (field("app_cert_sn") != Some(known.app()) || field("alipay_root_cert_sn") != Some(known.root()))
+    {
+        return unsigned("isv.invalid-cert-sn");
+    }
     let content: Json =
         field("biz_content").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let key = content.get("out_trade_no").and_then(Json::as_str).and_then(CallKey::parse);
@@ -97,7 +103,11 @@ pub(super) fn answer(wallet: &Arc<Wallet>, head: &Parts, body: &[u8]) -> Said {
     };
     let object = object.to_string();
     match wallet.keys.wallet.sign(object.as_bytes()) {
-        Ok(sign) => Said::new(act, 200, format!("{{\"{}\":{object},\"sign\":\"{sign}\"}}", ask.answered())),
+        Ok(sign) => {
+            let own = certificates.and_then(|known| known.alipay().next());
+            let own = own.map_or(String::new(), |name| format!("\"alipay_cert_sn\":\"{name}\","));
+            Said::new(act, 200, format!("{{\"{}\":{object},{own}\"sign\":\"{sign}\"}}", ask.answered()))
+        }
         Err(_) => Said::new(act, 500, String::new()),
     }
 }
