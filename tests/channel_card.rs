@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tollgate::channel::card::{CardChannel, CardSettings, Message, Mti, Terms};
+use tollgate::channel::card::{CardChannel, CardSettings, Message, Mti, Terms, Version};
 use tollgate::channel::{Channel, Instrument, Reply, Request};
 use tollgate::institution::simulator::{Entry, Ledger};
 use tollgate::institution::{BreakerSettings, Guard, GuardSettings};
@@ -619,7 +619,15 @@ async fn throughput() {
 #[ignore = "needs the peer of tests/channels/run"]
 async fn a_peer_of_another_hand_understands_all_of_it() {
     let address = std::env::var("TOLLGATE_CARD_PEER").expect("where the peer listens");
-    let settings = CardSettings { sign_on: true, ..CardSettings::to(address) };
+    for version in [Version::Of1987, Version::Of1993] {
+        understood(&address, version).await;
+    }
+}
+
+/// One of each operation, and what becomes of it.
+async fn understood(address: &str, version: Version) {
+    let terms = Terms { version, ..Terms::default() };
+    let settings = CardSettings { sign_on: true, terms, ..CardSettings::to(address) };
     let channel = CardChannel::new(settings).unwrap();
     let paid = authorization(1999, VISA);
     let other = authorization(700, VISA);
@@ -636,7 +644,62 @@ async fn a_peer_of_another_hand_understands_all_of_it() {
     }
     let declined = channel.ask(&authorization(9051, VISA)).await;
     assert_eq!(declined.answer, Answer::Declined(DeclineGroup::Soft));
-    assert_eq!(channel.query(&again(&paid)).await.answer, Answer::Declined(DeclineGroup::Technical));
+    let undone = authorization(800, VISA);
+    assert_eq!(channel.ask(&undone).await.answer, approved(&undone));
+    assert_eq!(channel.query(&again(&undone)).await.answer, Answer::Declined(DeclineGroup::Technical));
+}
+
+#[tokio::test]
+async fn both_editions_are_spoken_to_the_same_end() {
+    for (version, code) in [(Version::Of1987, "51"), (Version::Of1993, "116")] {
+        let simulated = Simulated::start(None);
+        understood(&simulated.address, version).await;
+        let books = Ledger::read(&simulated.ledger()).unwrap();
+        let sums = |pick: fn(&Entry) -> i64| books.iter().map(pick).sum::<i64>();
+        assert_eq!(
+            (sums(|e| e.captured), sums(|e| e.refunded), sums(|e| e.held)),
+            (1500, 400, 0),
+            "{version:?}"
+        );
+        // The institution's own word, in the edition's form.
+        let terms = Terms { version, ..Terms::default() };
+        let channel =
+            CardChannel::new(CardSettings { terms, ..CardSettings::to(&simulated.address) }).unwrap();
+        let reply = channel.ask(&authorization(9051, VISA)).await;
+        assert_eq!(reply.code.as_deref(), Some(code));
+    }
+}
+
+#[test]
+fn what_1993_says_in_other_fields() {
+    let terms = Terms { version: Version::Of1993, acquirer: "123456".to_owned(), ..Terms::default() };
+    let paid = authorization(1999, VISA);
+    let fields = |request: &Request| {
+        let message = terms.ask(request).unwrap();
+        let get = |field| message.get(field).map(str::to_owned);
+        assert_eq!((get(12).as_deref(), get(26).as_deref()), (Some("261127120000"), Some("5999")));
+        assert_eq!([13, 18, 90].map(get), [None, None, None]);
+        (message.mti.to_string(), get(24), get(25), get(56))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    let trace = terms.ask(&paid).unwrap().get(11).unwrap().to_owned();
+    let original = Some(format!("1100{trace}26112712000006123456"));
+    for (request, expected) in [
+        (paid.clone(), ("1100".to_owned(), some("100"), None, None)),
+        (again(&paid), ("1101".to_owned(), some("100"), None, None)),
+        (capture(&paid, 1999), ("1220".to_owned(), some("201"), None, original.clone())),
+        (capture(&paid, 1500), ("1220".to_owned(), some("202"), None, original.clone())),
+        (refund(&paid, 400), ("1200".to_owned(), some("200"), None, original.clone())),
+        (
+            about(&paid, Operation::Void, 1999),
+            ("1400".to_owned(), some("400"), some("4000"), original.clone()),
+        ),
+    ] {
+        assert_eq!(fields(&request), expected);
+    }
+    let undone = terms.query(&again(&paid)).unwrap();
+    assert_eq!((undone.mti.to_string().as_str(), undone.get(25)), ("1420", Some("4021")));
+    assert_eq!(undone.get(56), original.as_deref());
 }
 
 #[test]

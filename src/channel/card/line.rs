@@ -150,8 +150,11 @@ async fn sign_on(stream: &mut Stream, frames: &mut Frames, version: Version) -> 
     loop {
         while let Some(message) = frames.next()? {
             if Some(message.mti) == request.mti.answer() {
-                let welcome = message.get(39) == Some("00");
-                return if welcome { Ok(()) } else { Err("it refuses the sign-on".to_owned()) };
+                return if wire::is_taken(&message) {
+                    Ok(())
+                } else {
+                    Err("it refuses the sign-on".to_owned())
+                };
             }
         }
         let length = stream.read(frames.room()).await.map_err(|e| e.to_string())?;

@@ -6,7 +6,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::mti::Mti;
-use super::spec::{FIELDS, SPEC};
+use super::spec::{FIELDS, spec};
 
 /// Most bytes of a message: well above what any has, well below what two bytes of length can say.
 ///
@@ -23,7 +23,7 @@ const BITMAP_BYTES: usize = 16;
 /// The field that is the second bitmap.
 const SECOND: u8 = 1;
 /// Fields that `Debug` shows: nothing of the card, the payer, or what is private.
-const SHOWN: [u8; 18] = [3, 4, 7, 11, 12, 13, 18, 22, 25, 32, 37, 38, 39, 41, 42, 49, 70, 90];
+const SHOWN: [u8; 21] = [3, 4, 7, 11, 12, 13, 18, 22, 24, 25, 26, 32, 37, 38, 39, 41, 42, 49, 56, 70, 90];
 
 /// A message: its type and its fields, each checked against the table. What it held is wiped when it is dropped.
 ///
@@ -97,7 +97,7 @@ impl Message {
     /// When there is no such field, or its form is another. Fields of fixed length are not padded.
     pub fn set(&mut self, field: u8, value: impl Into<String>) -> Result<(), MessageError> {
         let value = Zeroizing::new(value.into());
-        let form = usize::from(field).checked_sub(1).and_then(|place| SPEC.get(place));
+        let form = usize::from(field).checked_sub(1).and_then(|place| spec(self.mti.version).get(place));
         let form = form.filter(|_| field != SECOND).ok_or(MessageError::NoField(field))?;
         if !form.takes(value.as_bytes()) {
             return Err(MessageError::Field(field));
@@ -135,7 +135,7 @@ impl Message {
             out.extend(format!("{:016X}", bitmaps[1]).bytes());
         }
         for (field, value) in &self.fields {
-            let prefix = SPEC[usize::from(*field) - 1].prefix();
+            let prefix = spec(self.mti.version)[usize::from(*field) - 1].prefix();
             if prefix > 0 {
                 out.extend(format!("{:0prefix$}", value.len()).bytes());
             }
@@ -158,9 +158,8 @@ impl Message {
         if bits >> 127 == 1 {
             bits |= u128::from(bitmap(&mut rest)?);
         }
-        for (place, form) in
-            SPEC.iter().enumerate().skip(1).filter(|(place, _)| bits >> (127 - place) & 1 == 1)
-        {
+        let forms = spec(message.mti.version).iter().enumerate().skip(1);
+        for (place, form) in forms.filter(|(place, _)| bits >> (127 - place) & 1 == 1) {
             let field = (place + 1) as u8;
             let (prefix, after) = rest.split_at_checked(form.prefix()).ok_or(MessageError::Field(field))?;
             let length = match prefix {
@@ -228,11 +227,17 @@ mod tests {
         Message::new(Mti::parse(b"0100").unwrap())
     }
 
+    fn of_1993() -> Message {
+        Message::new(Mti::parse(b"1100").unwrap())
+    }
+
     #[test]
     fn every_field_is_taken_at_its_limit_and_not_past_it() {
-        for (place, form) in SPEC.iter().enumerate().skip(1) {
+        let all = [message(), of_1993()].into_iter().flat_map(|message| {
+            spec(message.mti.version).iter().enumerate().skip(1).map(move |f| (message.clone(), f))
+        });
+        for (mut message, (place, form)) in all {
             let field = (place + 1) as u8;
-            let mut message = message();
             let value = |length: usize| "1".repeat(length);
             assert_eq!(message.set(field, value(form.most)), Ok(()), "{field}");
             assert_eq!(message.set(field, value(form.most + 1)), Err(MessageError::Field(field)));
@@ -277,13 +282,16 @@ mod tests {
             fuzz(&bytes);
             fuzz(format!("0100{:016X}{:016X}{tail}", bits[0], bits[1]).as_bytes());
             fuzz(format!("0210{:016x}{tail}", bits[0] >> 1).as_bytes());
+            fuzz(format!("1100{:016X}{:016X}{tail}", bits[0], bits[1]).as_bytes());
         }
 
         #[test]
-        fn what_is_written_is_read(fields in proptest::collection::btree_map(2u8..=128, "[0-9]{0,999}", 0..20)) {
-            let mut message = message();
+        fn what_is_written_is_read(
+            newer: bool, fields in proptest::collection::btree_map(2u8..=128, "[0-9]{0,999}", 0..20),
+        ) {
+            let mut message = if newer { of_1993() } else { message() };
             for (field, value) in fields {
-                let form = SPEC[usize::from(field) - 1];
+                let form = spec(message.mti.version)[usize::from(field) - 1];
                 let value: String = match form.length {
                     Length::Fixed => value.chars().chain(std::iter::repeat('0')).take(form.most).collect(),
                     _ => value.chars().take(form.most).collect(),

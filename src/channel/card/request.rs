@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::amount::{self, numeric};
 use super::message::Message;
-use super::mti::{Class, Function, Mti};
+use super::mti::{Class, Function, Mti, Version};
 use super::numbers::{rrn, stan};
 use super::private;
 use super::terms::Terms;
@@ -21,6 +21,12 @@ pub(crate) const REFUND: &str = "200000";
 const ENTRY_MODE: &str = "810";
 /// Field 25: from the net.
 const CONDITION: &str = "59";
+/// Field 22 of 1993: no terminal; the payer not there, in a shop of the net; the card not there, typed in; nobody
+/// authenticated at a terminal, which takes no PIN.
+const POINT_OF_SERVICE: &str = "000050600110";
+/// Field 25 of 1993: the customer cancels; no answer came in time.
+const CANCELLED: &str = "4000";
+const TIMED_OUT: &str = "4021";
 /// Characters of field 43 that name the shop; the town has the next 13, the country the last two.
 const NAME_CHARS: usize = 25;
 
@@ -133,11 +139,26 @@ fn message(
     set(4, amount)?;
     set(7, transmission.clone())?;
     set(11, stan(call.key))?;
-    set(12, at.strftime("%H%M%S").to_string())?;
-    set(13, at.strftime("%m%d").to_string())?;
-    set(18, terms.category.clone())?;
-    set(22, ENTRY_MODE.to_owned())?;
-    set(25, CONDITION.to_owned())?;
+    let local = at.strftime("%y%m%d%H%M%S").to_string();
+    match mti.version {
+        Version::Of1987 => {
+            set(12, at.strftime("%H%M%S").to_string())?;
+            set(13, at.strftime("%m%d").to_string())?;
+            set(18, terms.category.clone())?;
+            set(22, ENTRY_MODE.to_owned())?;
+            set(25, CONDITION.to_owned())?;
+        }
+        Version::Of1993 => {
+            set(12, local.clone())?;
+            set(22, POINT_OF_SERVICE.to_owned())?;
+            set(24, function(request, mti).to_owned())?;
+            if mti.class == Class::Reversal {
+                let why = if mti.function == Function::Request { CANCELLED } else { TIMED_OUT };
+                set(25, why.to_owned())?;
+            }
+            set(26, terms.category.clone())?;
+        }
+    }
     set(32, terms.acquirer.clone())?;
     set(37, rrn(call.key))?;
     set(41, format!("{:8}", terms.terminal))?;
@@ -145,10 +166,28 @@ fn message(
     set(43, place(terms, request))?;
     set(48, private_field(request, original).to_string())?;
     set(49, currency)?;
-    if let Some(original) = original {
-        set(90, original_data(terms, original, &transmission))?;
+    match (original, mti.version) {
+        (None, _) => {}
+        (Some(original), Version::Of1987) => set(90, original_data(terms, original, &transmission))?,
+        (Some(original), Version::Of1993) => {
+            let mti = Mti::new(mti.version, Class::Authorization, Function::Request);
+            let acquirer = &terms.acquirer;
+            set(56, format!("{mti}{}{local}{:02}{acquirer}", stan(original), acquirer.len()))?;
+        }
     }
     Ok(message)
+}
+
+/// Field 24 of 1993: what is wanted, more closely.
+fn function(request: &Request, mti: Mti) -> &'static str {
+    let all = request.original.is_some_and(|(_, amount)| amount == request.call.amount);
+    match (mti.class, mti.function) {
+        (Class::Financial, Function::Advice) if all => "201",
+        (Class::Financial, Function::Advice) => "202",
+        (Class::Financial, _) => "200",
+        (Class::Reversal, _) => "400",
+        _ => "100",
+    }
 }
 
 /// Field 43: what the payer reads on their statement, and where that is.
@@ -190,7 +229,7 @@ fn private_field(request: &Request, original: Option<CallKey>) -> Zeroizing<Stri
     field
 }
 
-/// Field 90: type, trace number and time of the authorization, its acquirer, and who forwarded it: nobody.
+/// Field 90 of 1987: type, trace number and time of the authorization, its acquirer, and who forwarded it: nobody.
 fn original_data(terms: &Terms, original: CallKey, transmission: &str) -> String {
     let mti = Mti::new(terms.version, Class::Authorization, Function::Request);
     format!("{mti}{}{transmission}{}{:011}", stan(original), terms.acquirer_padded(), 0)

@@ -1,4 +1,6 @@
-//! Which form has each field? The table of ISO 8583:1987 in its ASCII form, field by field.
+//! Which form has each field? The tables of ISO 8583:1987 and 1993 in their ASCII form, field by field.
+
+use super::mti::Version;
 
 /// How a field's length is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,10 +57,17 @@ const fn ans3(most: usize) -> Form {
 /// Fields of a message; bit 1 says whether there is a second bitmap.
 pub(super) const FIELDS: usize = 128;
 
-/// Lengths are those of `default_ascii` of pyiso8583 4.0.1, which tests/channels/card.py compares.
-/// By a field's number less 1, in rows of eight.
+/// The forms of an edition, by a field's number less 1.
+pub(super) const fn spec(version: Version) -> &'static [Form; FIELDS] {
+    match version {
+        Version::Of1987 => &OF_1987,
+        Version::Of1993 => &OF_1993,
+    }
+}
+
+/// Lengths are those of `default_ascii` of pyiso8583 4.0.1, which tests/channels/card.py compares. In rows of eight.
 #[rustfmt::skip]
-pub(super) const SPEC: [Form; FIELDS] = [
+const OF_1987: [Form; FIELDS] = [
     b(16),     n2(19),    n(6),      n(12),     n(12),     n(12),     n(10),     n(8),
     n(8),      n(8),      n(6),      n(6),      n(4),      n(4),      n(4),      n(4),
     n(4),      n(4),      n(3),      n(3),      n(3),      n(3),      n(3),      n(3),
@@ -73,6 +82,27 @@ pub(super) const SPEC: [Form; FIELDS] = [
     n(16),     n(42),     ans(1),    ans(2),    ans(5),    ans(7),    ans(42),   b(16),
     ans(17),   ans(25),   n2(11),    n2(11),    ans2(17),  ans2(28),  ans2(28),  ans3(100),
     ans3(999), ans3(999), ans3(999), ans3(999), ans3(999), ans3(999), ans3(999), ans3(999),
+    ans3(999), ans3(999), ans3(999), ans3(999), ans3(999), ans3(999), ans3(999), ans3(999),
+    ans3(999), ans3(999), ans3(999), ans3(999), ans3(999), ans3(999), ans3(999), b(16),
+];
+
+/// Lengths as jPOS's packagers of 1993 have them, bytes in hexadecimal digits; tests/channels/card.py has them again.
+#[rustfmt::skip]
+const OF_1993: [Form; FIELDS] = [
+    b(16),     n2(19),    n(6),      n(12),     n(12),     n(12),     n(10),     n(8),
+    n(8),      n(8),      n(6),      n(12),     n(4),      n(4),      n(6),      n(4),
+    n(4),      n(4),      n(3),      n(3),      n(3),      ans(12),   n(3),      n(3),
+    n(4),      n(4),      n(1),      n(6),      n(3),      n(24),     ans2(99),  n2(11),
+    n2(11),    ans2(28),  ans2(37),  ans3(104), ans(12),   ans(6),    n(3),      n(3),
+    ans(8),    ans(15),   ans2(99),  ans2(99),  ans2(76),  ans3(204), ans3(999), ans3(999),
+    ans(3),    ans(3),    ans(3),    b(16),     ans2(96),  ans3(120), ans3(510), n2(35),
+    n(3),      n2(11),    ans3(999), ans3(999), ans3(999), ans3(999), ans3(999), b(16),
+    b(16),     ans3(204), n(2),      n(3),      n(3),      n(3),      n(8),      ans3(999),
+    n(6),      n(10),     n(10),     n(10),     n(10),     n(10),     n(10),     n(10),
+    n(10),     n(10),     n(10),     n(10),     n(10),     n(16),     n(16),     n(16),
+    n(16),     n(10),     n(3),      n(3),      n2(11),    n2(11),    ans2(99),  ans3(999),
+    ans(17),   ans(25),   ans2(11),  n2(11),    ans2(17),  ans2(28),  ans2(28),  ans3(100),
+    n(16),     n(16),     n(10),     n(10),     ans2(84),  ans2(84),  ans3(999), ans3(999),
     ans3(999), ans3(999), ans3(999), ans3(999), ans3(999), ans3(999), ans3(999), ans3(999),
     ans3(999), ans3(999), ans3(999), ans3(999), ans3(999), ans3(999), ans3(999), b(16),
 ];

@@ -18,7 +18,7 @@ use crate::pay::MerchantId;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
-    /// The first digit of every message's type. Fields have the forms of 1987 in either.
+    /// The edition: the first digit of every message's type, and the forms of its fields.
     pub version: Version,
     /// The acquirer's number, field 32: 1 to 11 digits.
     pub acquirer: String,

@@ -27,9 +27,9 @@ const OUT_BYTES_MAX: usize = 4 * FRAME_BYTES_MAX;
 pub(super) const IN_FLIGHT_MAX: usize = 10_000;
 /// How long an echo may take.
 const ECHO_WITHIN: Duration = Duration::from_secs(10);
-/// Field 70: what a network message wants.
-pub(super) const SIGN_ON: &str = "001";
-const ECHO: &str = "301";
+/// What a network message wants: field 70 of 1987, field 24 of 1993.
+pub(super) const SIGN_ON: [&str; 2] = ["001", "801"];
+const ECHO: [&str; 2] = ["301", "831"];
 
 /// What an answer has to have for somebody to be waiting for it: type, trace number and reference number.
 type Tag = (Mti, String, String);
@@ -71,12 +71,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(
-        stream: Stream,
-        frames: Frames,
-        keeping: Arc<Keeping>,
-        strays: Arc<AtomicU64>,
-    ) -> Wire {
+    pub(super) fn new(stream: Stream, frames: Frames, keeping: Arc<Keeping>, strays: Arc<AtomicU64>) -> Wire {
         Wire {
             stream,
             keeping,
@@ -239,24 +234,39 @@ fn tag(mti: Mti, message: &Message) -> Option<Tag> {
 }
 
 /// A message about the connection itself.
-pub(super) fn network(version: Version, information: &str, number: u32) -> Option<Message> {
+pub(super) fn network(version: Version, [of_1987, of_1993]: [&str; 2], number: u32) -> Option<Message> {
     let mut message = Message::new(Mti::new(version, Class::Network, Function::Request));
     let at = TimeZone::UTC.to_datetime(jiff::Timestamp::now());
     message.set(7, at.strftime("%m%d%H%M%S").to_string()).ok()?;
     message.set(11, format!("{:06}", number % 999_999 + 1)).ok()?;
-    message.set(70, information).ok()?;
+    match version {
+        Version::Of1987 => message.set(70, of_1987).ok()?,
+        Version::Of1993 => {
+            message.set(12, at.strftime("%y%m%d%H%M%S").to_string()).ok()?;
+            message.set(24, of_1993).ok()?;
+        }
+    }
     Some(message)
+}
+
+/// Whether a network message was taken.
+pub(super) fn is_taken(answer: &Message) -> bool {
+    matches!(answer.get(39), Some("00" | "000" | "800"))
 }
 
 /// The answer to the institution's own echo.
 fn welcome(message: &Message) -> Option<Message> {
     let mut answer = Message::new(message.mti.answer()?);
-    for field in [7, 11, 70] {
+    let (fields, taken): (&[u8], _) = match message.mti.version {
+        Version::Of1987 => (&[7, 11, 70], "00"),
+        Version::Of1993 => (&[7, 11, 12, 24], "800"),
+    };
+    for field in fields.iter().copied() {
         if let Some(value) = message.get(field) {
             answer.set(field, value).ok()?;
         }
     }
-    answer.set(39, "00").ok()?;
+    answer.set(39, taken).ok()?;
     Some(answer)
 }
 

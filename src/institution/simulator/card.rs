@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{Act, Books, Delivered, Operation, Order, Stream};
 use crate::channel::Units;
-use crate::channel::card::{Class, Function, MESSAGE_BYTES_MAX, Message, amount, private, request};
+use crate::channel::card::{Class, Function, MESSAGE_BYTES_MAX, Message, Version, amount, private, request};
 
 /// How long an answer waits for one to overtake it.
 const OVERTAKEN_WITHIN: Duration = Duration::from_millis(200);
@@ -41,12 +41,12 @@ pub(super) async fn serve(stream: Stream, books: Arc<Books>) {
         let Some(mti) = message.mti.answer() else { continue };
         let mut answer = echo(&message, mti);
         if mti.class == Class::Network {
-            let _ = answer.set(39, "00");
+            let _ = answer.set(39, if mti.version == Version::Of1993 { "800" } else { "00" });
             line.write(&answer.write()).await;
             continue;
         }
         let Some((order, payer)) = order(&message) else {
-            let _ = answer.set(39, "30");
+            say(&mut answer, "30");
             line.write(&answer.write()).await;
             continue;
         };
@@ -67,7 +67,7 @@ pub(super) async fn serve(stream: Stream, books: Arc<Books>) {
 fn echo(message: &Message, mti: crate::channel::card::Mti) -> Message {
     let mut answer = Message::new(mti);
     for field in
-        message.fields().filter(|field| [3, 4, 7, 11, 12, 13, 32, 37, 41, 42, 49, 70].contains(field))
+        message.fields().filter(|field| [3, 4, 7, 11, 12, 13, 24, 32, 37, 41, 42, 49, 70].contains(field))
     {
         if let Some(value) = message.get(field) {
             // It had this form when it came.
@@ -109,8 +109,42 @@ fn order(message: &Message) -> Option<(Order, Option<&str>)> {
     (operation != Operation::Authorize || payer.is_some()).then_some((order, payer))
 }
 
+/// Puts the code in, as the message's edition writes it. A script may say either's.
+fn say(answer: &mut Message, code: &str) {
+    let code = match answer.mti.version {
+        Version::Of1987 => format!("{code:2.2}"),
+        Version::Of1993 if code.len() == 3 => code.to_owned(),
+        Version::Of1993 if code == "00" && answer.mti.class == Class::Reversal => "400".to_owned(),
+        Version::Of1993 => action(code).to_owned(),
+    };
+    let _ = answer.set(39, code);
+}
+
+/// The action code of 1993 for what 1987 writes so.
+fn action(code: &str) -> &'static str {
+    match code {
+        "00" => "000",
+        "05" => "100",
+        "12" => "902",
+        "13" => "110",
+        "14" => "111",
+        "25" => "914",
+        "30" => "904",
+        "41" => "208",
+        "43" => "209",
+        "51" => "116",
+        "54" => "101",
+        "59" => "102",
+        "61" => "121",
+        "68" => "911",
+        "1A" | "65" => "112",
+        "91" => "907",
+        _ => "909",
+    }
+}
+
 async fn respond(line: Arc<Line>, mut answer: Message, order: Order, delivered: Delivered) {
-    let _ = answer.set(39, format!("{:2.2}", delivered.code));
+    say(&mut answer, &delivered.code);
     if delivered.code == "00" {
         let _ = answer.set(38, format!("{:.6}", order.key.to_string()));
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::merchants::money;
-use crate::channel::card::{CardChannel, CardSettings, CardTls, Terms as CardTerms};
+use crate::channel::card::{CardChannel, CardSettings, CardTls, Terms as CardTerms, Version};
 use crate::channel::{
     Alipay, AlipayCertificates, AlipayKeys, AlipaySettings, Channel, Fee, Route, SigningKey, Tariff, Terms,
     VerifyingKey, WechatPay, WechatPaySettings,
@@ -69,8 +69,20 @@ struct CardEntry {
     city: String,
     #[serde(default)]
     country: String,
+    /// Of ISO 8583.
+    #[serde(default)]
+    edition: Edition,
     /// How the institution proves itself over TLS; none when absent.
     tls: Option<CardTlsEntry>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+enum Edition {
+    #[default]
+    #[serde(rename = "1987")]
+    Of1987,
+    #[serde(rename = "1993")]
+    Of1993,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -219,6 +231,10 @@ impl CardEntry {
     fn settings(&self, name: &str) -> Result<CardSettings, Error> {
         let usual = CardTerms::default();
         let terms = CardTerms {
+            version: match self.edition {
+                Edition::Of1987 => Version::Of1987,
+                Edition::Of1993 => Version::Of1993,
+            },
             acquirer: self.acquirer.clone().unwrap_or(usual.acquirer),
             terminal: self.terminal.clone().unwrap_or(usual.terminal),
             category: self.category.clone().unwrap_or(usual.category),
