@@ -627,15 +627,16 @@ async fn a_peer_of_another_hand_understands_all_of_it() {
 /// One of each operation, and what becomes of it.
 async fn understood(address: &str, version: Version) {
     let terms = Terms { version, ..Terms::default() };
-    let settings = CardSettings { sign_on: true, terms, ..CardSettings::to(address) };
+    let connect_within = Duration::from_secs(20);
+    let settings = CardSettings { sign_on: true, terms, connect_within, ..CardSettings::to(address) };
     let channel = CardChannel::new(settings).unwrap();
     let paid = authorization(1999, VISA);
-    let other = authorization(700, VISA);
+    let (captured, other) = (capture(&paid, 1500), authorization(700, VISA));
     for request in [
         paid.clone(),
         again(&paid),
-        capture(&paid, 1500),
-        again(&capture(&paid, 1500)),
+        captured.clone(),
+        again(&captured),
         refund(&paid, 400),
         other.clone(),
         about(&other, Operation::Void, 700),

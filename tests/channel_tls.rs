@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use institution::Institution;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tollgate::channel::card::{CardChannel, CardSettings, CardTls};
 use tollgate::channel::{Channel, Instrument, Reply, Request};
 use tollgate::pay::{Answer, Call, CallKey, MerchantId, Method, Operation, OrderId, PaymentId};
@@ -31,6 +31,7 @@ impl Files {
     fn authority(&self, name: &str, certificates: &[(&str, &str)]) {
         let mut authority = CertificateParams::new(vec![]).unwrap();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.distinguished_name.push(DnType::CommonName, name);
         let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
         self.write(&format!("{name}-ca.pem"), &authority.pem());
         for (file, subject) in certificates {
@@ -94,7 +95,8 @@ fn authorization(n: u8) -> Request {
 }
 
 fn channel(address: &str, tls: Option<CardTls>, sign_on: bool) -> CardChannel {
-    CardChannel::new(CardSettings { tls, sign_on, ..CardSettings::to(address) }).unwrap()
+    let connect_within = Duration::from_secs(20);
+    CardChannel::new(CardSettings { tls, sign_on, connect_within, ..CardSettings::to(address) }).unwrap()
 }
 
 async fn ask(channel: &CardChannel, request: &Request) -> Reply {
