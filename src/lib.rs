@@ -50,6 +50,10 @@ mod describe;
 mod engine;
 mod error;
 mod expr;
+#[cfg(feature = "failpoints")]
+pub mod failpoint;
+#[cfg(not(feature = "failpoints"))]
+mod failpoint;
 #[cfg(feature = "serve")]
 pub mod institution;
 mod journal;

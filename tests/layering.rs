@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// The floors, lowest first; ARCHITECTURE.md has the same table.
 const FLOORS: &[&[&str]] = &[
-    &["time", "money", "token", "error"],
+    &["time", "money", "token", "error", "failpoint"],
     &["payment", "schema", "decision", "risk"],
     &["velocity", "list", "codec", "simulate"],
     &["expr"],

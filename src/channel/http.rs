@@ -16,6 +16,7 @@ use rustls::RootCertStore;
 
 use super::tls;
 use crate::error::Error;
+use crate::failpoint::{Failpoint, reach};
 use crate::time::Timestamp;
 
 /// Most bytes of an answer; those of wallets are a few thousand.
@@ -123,6 +124,7 @@ impl Http {
             Ok(response) => response.into_parts(),
             Err(heard) => return heard,
         };
+        reach(Failpoint::RequestSent);
         match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
             Ok(body) => Heard::Answer(Answered {
                 status: head.status.as_u16(),

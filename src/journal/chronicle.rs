@@ -151,6 +151,12 @@ impl Chronicle {
         }
     }
 
+    /// What the disk said when room for later was asked of it: what is under way can still be recorded, and nothing
+    /// new is better begun. `None` when all is well.
+    pub fn storage_failure(&self) -> Option<String> {
+        self.log.reserve_failure()
+    }
+
     /// Writes, syncs and seals. Nothing more is taken.
     pub fn close(&self) {
         self.log.close();

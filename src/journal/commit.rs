@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::failpoint::{Failpoint, reach};
+
 use super::log::Shared;
 use super::segment::{RESERVE, prepare};
 use super::writer::Writer;
@@ -41,7 +43,7 @@ impl<'a> Commit<'a> {
             let mut queue = self.shared.queue.lock();
             let mut idle = false;
             while queue.ready.is_empty() && !queue.closing && !idle {
-                if self.writer.sealed() && self.shared.reserve.lock().is_none() {
+                if self.writer.sealed() && self.reserve.is_none() && self.shared.reserve.lock().is_none() {
                     self.shared.work.wait(&mut queue);
                 } else {
                     idle = self.shared.work.wait_for(&mut queue, IDLE).timed_out();
@@ -58,6 +60,7 @@ impl<'a> Commit<'a> {
             }
             if !body.is_empty() {
                 self.write(&body, &ends)?;
+                self.check_reserve();
                 continue;
             }
             self.seal()?;
@@ -97,6 +100,7 @@ impl<'a> Commit<'a> {
             }
         }
         self.writer.write(body, records, self.shared.synced_frame.load(Ordering::Acquire))?;
+        reach(Failpoint::FrameWritten);
         if rotates {
             self.make_reserve();
         }

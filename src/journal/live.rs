@@ -10,6 +10,8 @@ use parking_lot::Mutex;
 use crate::decision::Decision;
 use crate::engine::{Engine, Prepared};
 use crate::error::{Error, ErrorKind};
+#[cfg(feature = "serve")]
+use crate::list::Editor;
 use crate::list::{Edits, ListEdit};
 use crate::payment::Payment;
 use crate::pipeline::Pipeline;
@@ -226,11 +228,10 @@ impl Journal {
         Ok(changed.then(|| self.put(Record::Brake(change))))
     }
 
-    /// Values of lists that have been edited, and whether this edit's is among them.
+    /// Values of lists that somebody has edited last, and whether this edit's is among them.
     #[cfg(feature = "serve")]
-    pub(crate) fn edited(&self, edit: &ListEdit) -> (usize, bool) {
-        let edits = self.edits.lock();
-        (edits.len(), edits.has(edit))
+    pub(crate) fn edited(&self, editor: Editor, edit: &ListEdit) -> (usize, bool) {
+        self.edits.lock().room(editor, edit)
     }
 
     /// As [`Engine::replace`], recorded. The edits that lists have had are made to the new pipeline's too.
@@ -329,6 +330,12 @@ impl Journal {
 
     pub(super) fn ticket(&self, lsn: u64) -> Ticket {
         Ticket::new(lsn, self.durability, self.log.shared())
+    }
+
+    /// A ticket for a record that was appended before, when the disk has it.
+    #[cfg(feature = "serve")]
+    pub(crate) fn synced(&self, lsn: u64) -> Ticket {
+        self.ticket(lsn).until(Durability::Sync)
     }
 
     fn turn_alone(&self) -> ShardedLockWriteGuard<'_, ()> {

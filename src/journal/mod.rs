@@ -5,7 +5,7 @@
 //! the bytes of `wire`; `log` gathers and `commit` writes in groups, `ticket` waits for it; `writer` puts
 //! `frame`s into `segment`s on a `disk`; `scan` reads them back and judges the `damage`, `past` takes an engine
 //! through them: to bring it `back`, or to `replay` and compare. `snapshot` saves a start the way from the
-//! beginning. `chronicle` keeps records of others' making in the same way. docs/journal.md has the format.
+//! beginning. `settlements` finds what the engine was told. `chronicle` keeps records of others' making in the same way. docs/journal.md has the format.
 
 mod back;
 #[cfg(feature = "serve")]
@@ -25,6 +25,8 @@ mod refused;
 mod replay;
 mod scan;
 mod segment;
+#[cfg(feature = "serve")]
+mod settlements;
 mod snapshot;
 mod ticket;
 mod turn;
@@ -53,6 +55,8 @@ pub use refused::{Busy, EditError};
 #[cfg(feature = "serve")]
 pub(crate) use replay::Hear;
 pub(crate) use replay::{Replayed, Verified, Whole, bytes, replay, verify};
+#[cfg(feature = "serve")]
+pub(crate) use settlements::settlements;
 pub use ticket::{Durability, Ticket};
 #[cfg(feature = "serve")]
 pub(crate) use turn::Turn;

@@ -72,6 +72,21 @@ pub(crate) fn read_payment(bytes: &[u8], schema: &Schema, slots: &Slots) -> Resu
     Ok(payment)
 }
 
+/// The id of a payment in bytes, if it has one: it is the first of all fields, in every schema.
+///
+/// # Errors
+/// When the bytes are malformed.
+#[cfg(feature = "serve")]
+pub(crate) fn payment_id(bytes: &[u8]) -> Result<Option<&str>, Malformed> {
+    const _: () = assert!(crate::schema::field::ID.0 == 0);
+    let mut cursor = Cursor(bytes);
+    match cursor.byte()? {
+        0 => Ok(None),
+        _ if cursor.byte()? != 0 => Ok(None),
+        _ => cursor.text().map(Some),
+    }
+}
+
 fn read_value<'a>(cursor: &mut Cursor<'a>, kind: Kind) -> Result<Value<'a>, Malformed> {
     Ok(match kind {
         Kind::Number => Value::Number(cursor.bits()?),

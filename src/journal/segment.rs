@@ -4,6 +4,8 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::failpoint::{Failpoint, reach};
+
 use super::disk::{Disk, DiskFile};
 use super::frame::Chain;
 
@@ -102,6 +104,7 @@ pub(crate) fn prepare(disk: &dyn Disk, bytes: usize) -> io::Result<()> {
         file.write_at(&zeros[..ZEROS.min(bytes - start)], start as u64)?;
     }
     file.sync()?;
+    reach(Failpoint::SegmentPrepared);
     disk.rename(UNFINISHED, RESERVE)?;
     disk.sync_dir()
 }
@@ -111,7 +114,9 @@ pub(crate) fn begin(disk: &dyn Disk, header: &SegmentHeader) -> io::Result<Arc<d
     let file = disk.open(RESERVE, true)?;
     file.write_at(&header.write(), 0)?;
     file.sync()?;
+    reach(Failpoint::SegmentBegun);
     disk.rename(RESERVE, &name(header.number))?;
+    reach(Failpoint::SegmentNamed);
     disk.sync_dir()?;
     Ok(file)
 }

@@ -7,6 +7,7 @@ use std::io;
 
 use crate::decision::Digest;
 use crate::engine::Engine;
+use crate::failpoint::{Failpoint, reach};
 use crate::list::{Edits, ListEdit};
 use crate::rules::{BrakeChange, Rule, Trip};
 use crate::time::Timestamp;
@@ -135,8 +136,10 @@ pub(crate) fn save(disk: &dyn Disk, engine: &Engine, head: &Head) -> io::Result<
     let hash = out.hash.finalize();
     out.put(hash.as_bytes())?;
     file.sync()?;
+    reach(Failpoint::SnapshotWritten);
     let name = name(head.position.next_lsn - 1);
     disk.rename(UNFINISHED, &name)?;
+    reach(Failpoint::SnapshotNamed);
     disk.sync_dir()?;
     let written = disk.open(&name, false)?.read()?;
     whole(&written).map_err(|m| io::Error::other(format!("{name}: {}", m.0)))?;

@@ -39,6 +39,8 @@ use prefixes::{Prefixes, Range};
 
 pub(crate) use edits::Edits;
 pub use edits::ListEdit;
+#[cfg(feature = "serve")]
+pub(crate) use edits::{Editor, FRAUD};
 pub use item::ListItem;
 pub use kind::{LIST_ITEMS_MAX, LIST_VALUE_BYTES_MAX, ListError, ListKind};
 pub use lists::{LISTS_MAX, Lists};

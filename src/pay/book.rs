@@ -56,6 +56,8 @@ pub struct Book {
     requests: Requests,
     enrolments: Enrolments,
     sends: Sends,
+    /// The engine has been told of settlements up to this record of its journal.
+    settled_by: u64,
     /// Which payment a transaction of 3-D Secure is for.
     authentications: HashMap<String, PaymentId>,
 }
@@ -92,6 +94,7 @@ impl Book {
             requests: Requests::new(requests_max),
             enrolments: Enrolments::new(AUTHENTICATORS_MAX),
             sends: Sends::new(SENDS_MAX),
+            settled_by: 0,
             authentications: HashMap::new(),
         }
     }
@@ -193,7 +196,11 @@ impl Book {
                 if transaction.is_some_and(elsewhere) {
                     return Err(Error::Exists("3-D Secure transaction"));
                 }
+                let is_settled = found.unsettled().is_empty();
                 let taken = found.apply(at, change, &self.secret)?;
+                if is_settled && !found.unsettled().is_empty() {
+                    found.to_settle(self.settled_by);
+                }
                 if let Some(id) = transaction {
                     self.authentications.insert(id.to_owned(), payment.clone());
                 }
@@ -223,6 +230,18 @@ impl Book {
             Event::CodeCounted { marks } => self.sends.add(at, marks).map(|()| Taken::with([])),
             Event::Labelled { merchant, payment, fraud } => {
                 Ok(owned(&mut self.payments, merchant, payment)?.labelled(*fraud))
+            }
+            Event::Settled { merchant, payment, settlements, record } => {
+                let taken =
+                    owned(&mut self.payments, merchant, payment)?.told_engine(*settlements, *record)?;
+                if taken.changed && *record > 0 {
+                    // The last one, not the greatest: a new journal begins anew.
+                    self.settled_by = *record;
+                }
+                Ok(taken)
+            }
+            Event::Explained { merchant, payment, answer } => {
+                owned(&mut self.payments, merchant, payment)?.explained(answer)
             }
             Event::RequestBegun { request, body } => {
                 let changed = self.requests.begin(at, *request, *body)?;

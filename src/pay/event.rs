@@ -136,6 +136,27 @@ pub enum Event {
         /// The label that they know of.
         fraud: bool,
     },
+    /// The engine has been told what became of a payment.
+    Settled {
+        /// Whose payment.
+        merchant: MerchantId,
+        /// Which payment.
+        payment: PaymentId,
+        /// How many of the payment's settlements it knows by now: the first ones.
+        settlements: u32,
+        /// The number of the last one's record in the engine's journal; 0 when it has none.
+        record: u64,
+    },
+    /// What the engine answered about a payment that somebody is to look at: bytes that the book keeps and does not
+    /// read, until the payment needs no looking at any more.
+    Explained {
+        /// Whose payment.
+        merchant: MerchantId,
+        /// Which payment.
+        payment: PaymentId,
+        /// At most [`EXPLANATION_BYTES_MAX`](super::EXPLANATION_BYTES_MAX) of them.
+        answer: Box<[u8]>,
+    },
     /// A request with an idempotency key came in. See [`Book::answer`](super::Book::answer).
     RequestBegun {
         /// Caller, route and key.
@@ -173,6 +194,8 @@ impl Event {
             Event::AuthenticatorRemoved { .. } => "removal of an authenticator",
             Event::CodeCounted { .. } => "counting a code",
             Event::Labelled { .. } => "delivery of a label",
+            Event::Settled { .. } => "delivery of settlements",
+            Event::Explained { .. } => "explanation",
             Event::RequestBegun { .. } => "request begun",
             Event::RequestAnswered { .. } => "request answered",
             Event::RequestDropped { .. } => "request dropped",

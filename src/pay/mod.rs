@@ -8,7 +8,8 @@
 //! `event` is what happens, `state` where a payment can be; `transition`, `institution` and `dispute` are how
 //! the two meet. `order` says whether it may be paid now, `ledger` keeps the money, `challenge` the codes that
 //! payers prove themselves with, `conversion` what a merchant gets in its own currency, `requests` the answers under idempotency
-//! keys, `brand` whose card it is, `report` what is taken for fraud, `record` the bytes of all this.
+//! keys, `brand` whose card it is, `report` what is taken for fraud, `heard` what the engine has said and been told,
+//! `record` the bytes of all this.
 //! docs/payments.md has the flow and the table of every state and event.
 
 mod amount;
@@ -20,6 +21,7 @@ mod dispute;
 mod effect;
 mod error;
 mod event;
+mod heard;
 mod id;
 mod institution;
 mod ledger;
@@ -44,6 +46,7 @@ pub use conversion::{Conversion, RATES_VERSION_BYTES_MAX};
 pub use effect::{Call, CallKey, CallSecret, Effect, Notice};
 pub use error::{Error, RestoreError};
 pub use event::{Answer, Change, Event, Operation};
+pub use heard::EXPLANATION_BYTES_MAX;
 pub use id::{
     AccountId, ChannelId, DisputeId, ID_BYTES_MAX, MerchantId, OperatorId, OrderId, PaymentId, RefundId,
     ReportId,

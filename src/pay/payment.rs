@@ -5,6 +5,7 @@ use super::conversion::Conversion;
 use super::effect::{Call, CallKey, CallSecret, Effect, Notice};
 use super::error::Error;
 use super::event::{Change, Operation};
+use super::heard::Heard;
 use super::id::{ChannelId, DisputeId, MerchantId, OrderId, PaymentId};
 use super::ledger::Ledger;
 use super::report::FraudReport;
@@ -74,8 +75,12 @@ pub struct Payment {
     pub(super) operations: Vec<Requested>,
     pub(super) disputes: Vec<Dispute>,
     pub(super) reports: Vec<FraudReport>,
-    /// What the engine was told, and when.
+    /// What the engine is told, and since when.
     pub(super) settlements: Vec<(Status, Timestamp)>,
+    /// How much of that it was told for certain.
+    pub(super) heard: Heard,
+    /// What the engine answered, while somebody may be asked to look; else empty.
+    pub(super) explanation: Box<[u8]>,
     /// The label that lists and training know of.
     pub(super) told: Option<bool>,
     pub(super) sequence: u32,
@@ -212,6 +217,8 @@ impl Payment {
             disputes: Vec::new(),
             reports: Vec::new(),
             settlements: Vec::new(),
+            heard: Heard::default(),
+            explanation: Box::default(),
             told: None,
             sequence: 1,
             channel: None,
@@ -361,7 +368,7 @@ impl Payment {
         if self.notices.len() == before { Taken::NOTHING } else { Taken::with([]) }
     }
 
-    /// What the engine was told became of it, and when, in order.
+    /// What the engine is told became of it, and when that happened, in order.
     pub fn settlements(&self) -> &[(Status, Timestamp)] {
         &self.settlements
     }
@@ -427,6 +434,9 @@ impl Payment {
                 Effect::Settle(_, status) => Some((*status, at)),
                 _ => None,
             }));
+            if self.is_looked_at() {
+                self.explanation = Box::default();
+            }
             if let Some(now) = self.label().filter(|now| Some(now.fraud) != label) {
                 taken.effects.push(Effect::Label(self.id.clone(), now.fraud));
             }

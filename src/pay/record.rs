@@ -30,6 +30,8 @@ mod kind {
     pub const DELIVERED: u8 = 39;
     pub const ROUTED: u8 = 40;
     pub const LABELLED: u8 = 41;
+    pub const SETTLED: u8 = 42;
+    pub const EXPLAINED: u8 = 43;
     // What came later.
     pub const AUTHENTICATOR_ENROLLED: u8 = 48;
     pub const AUTHENTICATOR_USED: u8 = 49;
@@ -38,7 +40,7 @@ mod kind {
     pub const ORDER_CONVERTED: u8 = 52;
 
     pub fn is_known(kind: u8) -> bool {
-        matches!(kind, ORDER_CREATED..=LABELLED | AUTHENTICATOR_ENROLLED..=ORDER_CONVERTED)
+        matches!(kind, ORDER_CREATED..=EXPLAINED | AUTHENTICATOR_ENROLLED..=ORDER_CONVERTED)
     }
 }
 
@@ -54,7 +56,7 @@ mod kind {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// What it is about: 32 to 41, or 48 to 52.
+    /// What it is about: 32 to 43, or 48 to 52.
     pub kind: u8,
     /// In which form.
     pub version: u8,
@@ -159,6 +161,19 @@ impl Record {
                 out.push(u8::from(*fraud));
                 kind::LABELLED
             }
+            Event::Settled { merchant, payment, settlements, record } => {
+                put_text(out, merchant.as_str());
+                put_text(out, payment.as_str());
+                put_varint(out, u64::from(*settlements));
+                put_varint(out, *record);
+                kind::SETTLED
+            }
+            Event::Explained { merchant, payment, answer } => {
+                put_text(out, merchant.as_str());
+                put_text(out, payment.as_str());
+                out.extend_from_slice(answer);
+                kind::EXPLAINED
+            }
         };
         Record { kind, version: VERSION, payload }
     }
@@ -242,6 +257,17 @@ impl Record {
                 merchant: id(c, MerchantId::parse)?,
                 payment: id(c, PaymentId::parse)?,
                 fraud: one_of(c, &[false, true])?,
+            },
+            kind::SETTLED => Event::Settled {
+                merchant: id(c, MerchantId::parse)?,
+                payment: id(c, PaymentId::parse)?,
+                settlements: c.number()?,
+                record: c.varint()?,
+            },
+            kind::EXPLAINED => Event::Explained {
+                merchant: id(c, MerchantId::parse)?,
+                payment: id(c, PaymentId::parse)?,
+                answer: c.take(c.0.len())?.into(),
             },
             _ => Event::Delivered {
                 merchant: id(c, MerchantId::parse)?,

@@ -39,6 +39,9 @@ pub(super) fn unready(app: &App) -> Option<String> {
             "the disk of the payments' journal has failed, start anew once it is mended: {said}"
         ));
     }
+    if let Some(said) = app.cashier.as_ref().and_then(|cashier| cashier.storage_failure()) {
+        return Some(format!("the disk of the payments' journal has no room for its next file: {said}"));
+    }
     let journal = app.keeper.journal()?;
     if let Some(said) = journal.failure() {
         return Some(format!("the journal's disk has failed, start anew once it is mended: {said}"));

@@ -6,13 +6,14 @@ use std::sync::{Arc, Once};
 use parking_lot::Mutex;
 
 use super::journaling::Journaling;
+use super::limits::Limits;
 use super::log::{self, Level};
 use super::problem::{Kind, Problem};
 use crate::decision::Decision;
 use crate::engine::{Current, Engine, Prepared};
 use crate::error::Error;
 use crate::journal::{self, Busy, Durability, EditError, Journal, Recovered, Ticket};
-use crate::list::{Edits, ListEdit};
+use crate::list::{Editor, Edits, ListEdit};
 use crate::payment::Payment;
 use crate::pipeline::Pipeline;
 use crate::rules::BrakeChange;
@@ -109,6 +110,19 @@ impl Keeper {
         }
     }
 
+    /// Where the journal is, when there is one.
+    pub(super) fn journal_in(&self) -> Option<(&Journal, &Path)> {
+        match self {
+            Keeper::Memory { .. } => None,
+            Keeper::Journal { journal, dir, .. } => Some((journal, dir)),
+        }
+    }
+
+    /// A promise that the disk has a record that was made before.
+    pub(super) fn synced(&self, record: u64) -> Recorded {
+        Recorded(self.journal().map(|journal| journal.synced(record)))
+    }
+
     /// Begins one piece of work; not to be held while anything is waited for.
     pub(super) fn turn(&self) -> Turn<'_> {
         match self {
@@ -121,26 +135,36 @@ impl Keeper {
     /// changed.
     ///
     /// # Errors
-    /// When there is no such list, the value can't be on it, `max` values have been edited, or it can't be recorded.
-    pub(super) fn edit(&self, edit: ListEdit, max: usize) -> Result<(bool, Recorded), Problem> {
+    /// When there is no such list, the value can't be on it, the editor has edited as many values as it may, or it
+    /// can't be recorded.
+    pub(super) fn edit(
+        &self,
+        edit: ListEdit,
+        editor: Editor,
+        limits: &Limits,
+    ) -> Result<(bool, Recorded), Problem> {
+        let (max, what, name) = match editor {
+            Editor::Hand => (limits.list_edits, "edits", "limits.list_edits"),
+            Editor::Fraud => (limits.fraud_edits, "edits because of fraud", "limits.fraud_edits"),
+        };
         let limit = |edited: (usize, bool)| match edited {
             (count, false) if count >= max => {
-                Err(Problem::new(Kind::BadItem, format!("more than {max} edits since the start"))
-                    .remedy("move them into the list's file and start anew, or raise `limits.list_edits`"))
+                Err(Problem::new(Kind::BadItem, format!("more than {max} {what} since the start"))
+                    .remedy(format!("move them into the list's file and start anew, or raise `{name}`")))
             }
             _ => Ok(()),
         };
         match self {
             Keeper::Memory { engine, edits } => {
                 let mut edits = edits.lock();
-                limit((edits.len(), edits.has(&edit)))?;
+                limit(edits.room(editor, &edit))?;
                 let list = super::lists::list(engine.pipeline().lists(), &edit.list)?;
                 let changed = edit.make(&list).map_err(|e| Problem::new(Kind::BadItem, e.to_string()))?;
                 edits.add(edit);
                 Ok((changed, Recorded::default()))
             }
             Keeper::Journal { journal, .. } => {
-                limit(journal.edited(&edit))?;
+                limit(journal.edited(editor, &edit))?;
                 super::lists::list(journal.engine().pipeline().lists(), &edit.list)?;
                 let ticket = journal.edit(edit).map_err(|e| match e {
                     EditError::Busy(busy) => not_recorded(&busy),

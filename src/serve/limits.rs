@@ -34,8 +34,10 @@ pub(crate) struct Limits {
     pub(crate) resets: usize,
     /// Payments kept with their decisions, for settlements and questions.
     pub(crate) recent: usize,
-    /// List edits kept over reloads.
+    /// List edits by hand kept over reloads.
     pub(crate) list_edits: usize,
+    /// And those that payments taken for fraud make.
+    pub(crate) fraud_edits: usize,
 }
 
 impl Default for Limits {
@@ -54,6 +56,7 @@ impl Default for Limits {
             resets: 32,
             recent: 50_000,
             list_edits: 100_000,
+            fraud_edits: 100_000,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::log;
 use super::problem::{Kind, Problem};
 use super::reply::Reply;
 use super::score::json;
-use crate::list::{List, ListEdit, ListError, ListItem, ListKind, Lists};
+use crate::list::{Editor, List, ListEdit, ListError, ListItem, ListKind, Lists};
 use crate::time::Timestamp;
 
 /// Most items of one answer; `after` asks for the next ones.
@@ -210,7 +210,7 @@ pub(super) async fn delete(
 
 /// Edits, and waits until it is recorded; whether anything changed.
 async fn edit(app: &App, edit: ListEdit) -> Result<bool, Problem> {
-    let (changed, recorded) = app.keeper.edit(edit, app.config.limits.list_edits)?;
+    let (changed, recorded) = app.keeper.edit(edit, Editor::Hand, &app.config.limits)?;
     recorded.done().await.map_err(|busy| not_recorded(&busy))?;
     Ok(changed)
 }

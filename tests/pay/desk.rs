@@ -47,6 +47,14 @@ pub fn labelled(fraud: bool) -> Event {
     Event::Labelled { merchant: merchant(), payment: payment(), fraud }
 }
 
+pub fn settled(settlements: u32, record: u64) -> Event {
+    Event::Settled { merchant: merchant(), payment: payment(), settlements, record }
+}
+
+pub fn explained(answer: &[u8]) -> Event {
+    Event::Explained { merchant: merchant(), payment: payment(), answer: answer.into() }
+}
+
 pub const AUTHORIZE: Change = Change::Intended(Operation::Authorize);
 pub const VOID: Change = Change::Intended(Operation::Void);
 

@@ -78,3 +78,43 @@ fn whoever_asks_knows_whether_it_was_assessed() {
         assert_eq!(desk.payment().is_assessed(), is, "{outcome:?}");
     }
 }
+
+#[test]
+fn what_the_engine_was_not_told_of_is_known_and_where_to_look_for_it() {
+    let mut desk = Desk::captured();
+    let waiting = |desk: &Desk| desk.payment().unsettled().iter().map(|(s, _)| s.name()).collect::<Vec<_>>();
+    assert_eq!((waiting(&desk), desk.payment().settled_by()), (vec!["authorized"], 0));
+    let too_many = desk.attempt(settled(2, 5)).unwrap_err();
+    assert_eq!(too_many.code(), "illegal_transition");
+    assert_eq!(desk.apply(settled(1, 5)).len(), 1);
+    assert!(desk.apply(settled(1, 9)).is_empty() && desk.apply(settled(0, 9)).is_empty(), "known");
+    assert_eq!((waiting(&desk), desk.payment().settled(), desk.payment().settled_by()), (vec![], 1, 5));
+    assert_eq!(again(&desk), desk.book);
+    // What comes after is in the engine's journal behind all that was told before, of whatever payment.
+    let mut desk = desk.done(refund("r1", 1_000));
+    assert_eq!((waiting(&desk), desk.payment().settled_by()), (vec!["refunded"], 5));
+    desk.apply(settled(2, 0));
+    let desk = desk.done(refund("r2", 1_000));
+    assert_eq!((waiting(&desk), desk.payment().settled_by()), (vec!["refunded"], 5));
+    assert_eq!(again(&desk), desk.book);
+}
+
+#[test]
+fn what_the_engine_answered_is_kept_until_nobody_looks() {
+    let mut desk = Desk::new(Method::Card);
+    assert_eq!(desk.apply(explained(b"{}")).len(), 1);
+    assert!(desk.apply(explained(b"{}")).is_empty(), "known");
+    assert_eq!(desk.attempt(explained(b"{1}")), Err(Error::Exists("explanation")));
+    let desk = desk.then([Change::Assessed(Outcome::Review)]).done(AUTHORIZE);
+    assert_eq!((desk.payment().state(), desk.payment().explanation()), (State::ReviewHeld, b"{}".as_slice()));
+    assert_eq!(again(&desk), desk.book);
+    let mut desk = desk.then([Change::ReviewEnded(ReviewResult::Approved)]);
+    assert_eq!((desk.payment().state(), desk.payment().explanation()), (State::Authorized, b"".as_slice()));
+    assert_eq!(desk.attempt(explained(b"{}")).unwrap_err().code(), "illegal_transition");
+    assert_eq!(again(&desk), desk.book);
+    let full = vec![b'x'; EXPLANATION_BYTES_MAX + 1];
+    let mut other = Desk::new(Method::Card);
+    assert_eq!(other.attempt(explained(&full)), Err(Error::Full("bytes of an explanation")));
+    other.apply(explained(&full[1..]));
+    assert_eq!(again(&other), other.book);
+}

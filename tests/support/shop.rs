@@ -66,7 +66,14 @@ impl Shop {
     }
 
     pub fn open(&self) -> Sidecar {
-        Sidecar::start_with(&["--config", &self.config()], &[("TOLLGATE_TOKEN_KEY", KEY)])
+        self.open_at("")
+    }
+
+    /// Ends by itself at a failpoint, in a build that has them.
+    pub fn open_at(&self, failpoint: &str) -> Sidecar {
+        let variables = [("TOLLGATE_TOKEN_KEY", KEY), ("TOLLGATE_FAILPOINT", failpoint)];
+        let count = if failpoint.is_empty() { 1 } else { 2 };
+        Sidecar::start_with(&["--config", &self.config()], &variables[..count])
     }
 }
 

@@ -26,8 +26,19 @@ impl Sidecar {
     }
 
     pub fn start_with(args: &[&str], variables: &[(&str, &str)]) -> Sidecar {
+        let mut sidecar = Sidecar::spawn(&[], args, variables);
+        assert!(sidecar.listens(), "it ended:\n{}", sidecar.log());
+        sidecar
+    }
+
+    /// Started by another program, or by none; where it listens is not known yet.
+    pub fn spawn(by: &[&str], args: &[&str], variables: &[(&str, &str)]) -> Sidecar {
         let listens = args.iter().any(|a| a.starts_with("--listen"));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        let own = env!("CARGO_BIN_EXE_tollgate");
+        let mut command = Command::new(by.first().copied().unwrap_or(own));
+        if let Some((_, rest)) = by.split_first() {
+            command.args(rest).arg(own);
+        }
         command.arg("serve").args(["--admin", "127.0.0.1:0"]).args(args);
         if !listens {
             command.args(["--listen", "127.0.0.1:0"]);
@@ -43,15 +54,28 @@ impl Sidecar {
                 log.push('\n');
             }
         });
-        let mut sidecar = Sidecar { child, main: String::new(), admin: String::new(), log };
-        sidecar.main = sidecar.address("main");
-        sidecar.admin = sidecar.address("admin");
-        sidecar
+        Sidecar { child, main: String::new(), admin: String::new(), log }
+    }
+
+    /// Waits until it listens; not when it ends before.
+    pub fn listens(&mut self) -> bool {
+        let start = Instant::now();
+        // The admin's door is told of last.
+        while !self.log().contains(&listening("admin")) {
+            if !self.running() {
+                return false;
+            }
+            assert!(start.elapsed() < PATIENCE, "it does not listen:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.main = self.address("main");
+        self.admin = self.address("admin");
+        true
     }
 
     /// Where a door listens.
     pub fn address(&self, door: &str) -> String {
-        let line = self.wait_for(&format!("\"door\":\"{door}\",\"event\":\"listening\""));
+        let line = self.wait_for(&listening(door));
         let json: serde_json::Value = serde_json::from_str(&line).unwrap();
         json["address"].as_str().unwrap().to_owned()
     }
@@ -123,6 +147,11 @@ impl Sidecar {
     }
 }
 
+/// What the log says of a door.
+fn listening(door: &str) -> String {
+    format!("\"door\":\"{door}\",\"event\":\"listening\"")
+}
+
 impl Drop for Sidecar {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -137,6 +166,22 @@ pub fn connect(address: &str) -> TcpStream {
     socket.set_write_timeout(Some(PATIENCE)).unwrap();
     socket.set_nodelay(true).unwrap();
     socket
+}
+
+/// One request; nothing when nobody answers.
+pub fn try_ask(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Option<Answer> {
+    let mut socket = TcpStream::connect(address).ok()?;
+    socket.set_read_timeout(Some(PATIENCE)).ok()?;
+    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n", body.len());
+    headers.iter().for_each(|(name, value)| request += &format!("{name}: {value}\r\n"));
+    socket.write_all(format!("{request}\r\n{body}").as_bytes()).ok()?;
+    read_answer(&mut socket)
 }
 
 /// An answer.

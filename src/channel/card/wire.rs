@@ -20,6 +20,7 @@ use super::line::{Heard, Keeping, Outgoing};
 use super::message::Message;
 use super::mti::{Class, Function, Mti, Version};
 use super::stream::Stream;
+use crate::failpoint::{Failpoint, reach};
 
 /// Bytes that wait to be written; more is left in the queue.
 const OUT_BYTES_MAX: usize = 4 * FRAME_BYTES_MAX;
@@ -162,6 +163,9 @@ impl Wire {
         self.at += length;
         self.written += length as u64;
         if self.at >= self.out.len() {
+            if !self.waiting.is_empty() {
+                reach(Failpoint::RequestSent);
+            }
             self.out.zeroize();
             self.at = 0;
         }

@@ -1,5 +1,7 @@
 //! What happens to a payment that is there: it is captured, let go of, given back, proved, looked at, disputed, resolved.
 
+use std::sync::Arc;
+
 use hyper::StatusCode;
 
 use super::answer::Asked;
@@ -7,16 +9,36 @@ use super::asked::{
     CaptureBody, ChallengeBody, DisputeBody, RefundBody, ResolveBody, ReviewBody, Turn, Verdict, read,
 };
 use super::happen::{Fault, advance, changed, happen};
-use super::{stepup, view};
+use super::{Cashier, stepup, view};
 use crate::money::Money;
 use crate::pay::{
     Change, DisputeId, Error as Refusal, FraudType, Ledger, MerchantId, Operation, OperatorId, Payment,
     PaymentId, RefundId, ReportId, Reporter, ReviewResult, State,
 };
+use crate::serve::app::App;
 use crate::serve::routes::Route;
 
 /// Most payments of a list.
 const LISTED_MAX: usize = 1_000;
+
+/// What is reported as fraud while somebody is to look at it needs no looking at: it is declined, and its money let go.
+async fn reviewed(
+    app: &Arc<App>,
+    cashier: &Arc<Cashier>,
+    merchant: &MerchantId,
+    payment: &PaymentId,
+) -> Result<(), Fault> {
+    let is_held = |p: &Payment| p.state() == State::ReviewHeld && p.label().is_some_and(|label| label.fraud);
+    if !cashier.look(merchant, payment, is_held)? {
+        return Ok(());
+    }
+    let declined = changed(merchant, payment, Change::ReviewEnded(ReviewResult::Declined));
+    match happen(app, cashier, declined).await {
+        // Somebody else ends it, or did.
+        Err(Fault::Refused(Refusal::InFlight | Refusal::Illegal { .. })) => Ok(()),
+        other => other,
+    }
+}
 
 impl Asked {
     /// What happens to a payment that is there.
@@ -60,6 +82,9 @@ impl Asked {
             }
         };
         happen(app, cashier, changed(merchant, payment, change)).await?;
+        if self.route == Route::Dispute {
+            reviewed(app, cashier, merchant, payment).await?;
+        }
         if self.route == Route::Resolve {
             advance(app, cashier, merchant, payment).await?;
         }
@@ -141,7 +166,7 @@ impl Asked {
             let reviews = self.cashier.reviews.lock();
             let mine = |p: &&Payment| owner.as_ref().is_none_or(|owner| p.merchant() == owner);
             let held = reviews.queue().filter_map(|id| book.any(id)).filter(mine);
-            view::reviews(&self.cashier, held.take(LISTED_MAX).map(|p| (p, reviews.why(p.id()))))
+            view::reviews(&self.cashier, held.take(LISTED_MAX))
         };
         self.cashier.recorded().await?;
         Ok((StatusCode::OK, shown))

@@ -12,6 +12,7 @@ use super::happen::Fault;
 use super::monitoring::Month;
 use super::{Cashier, ask, chores, signed, view};
 use crate::channel::{Callback, CallbackError, Channel as _};
+use crate::failpoint::{Failpoint, reach};
 use crate::pay::{ChannelId, Error as Refusal, Event, MerchantId, PaymentId, RequestKey};
 use crate::serve::app::App;
 use crate::serve::form;
@@ -108,6 +109,7 @@ impl Asked {
                 let packed = packed(status, &answer);
                 let answered = Event::RequestAnswered { request, answer: packed.into_boxed_slice() };
                 cashier.durable(answered).await?;
+                reach(Failpoint::AnswerKept);
                 Ok(response(status, answer))
             }
             Err(fault) => {
@@ -203,6 +205,7 @@ impl Asked {
     ) -> Result<(StatusCode, Vec<u8>), Fault> {
         let shown = self.cashier.look(merchant, payment, |p| view::payment(&self.cashier, p))?;
         self.cashier.recorded().await?;
+        reach(Failpoint::AnswerReady);
         Ok((status, shown))
     }
 

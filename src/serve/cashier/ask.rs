@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::happen::{Fault, changed};
 use super::{Calls, Cashier, Note, assess};
 use crate::channel::{Before, Channel, Reply, Request, Routed, Way};
+use crate::failpoint::{Failpoint, reach};
 use crate::institution::Guard;
 use crate::pay::{
     Answer, Call, CallKey, Change, ChannelId, DeclineGroup, Effect, Event, MerchantId, Operation, PaymentId,
@@ -35,6 +36,7 @@ impl Before<Guard> for Recorded<'_> {
         let (merchant, payment) = (self.merchant.clone(), self.call.payment.clone());
         self.cashier.take(Event::Routed { merchant, payment, channel })?;
         self.cashier.recorded().await?;
+        reach(Failpoint::CallIntended);
         self.cashier.calls.lock().sent.insert(self.call.key);
         Ok(())
     }
@@ -121,7 +123,10 @@ pub(super) async fn call(cashier: &Arc<Cashier>, call: Call) -> Result<Vec<Effec
         answer => answer,
     };
     cashier.note(&call, &reply);
-    cashier.answered(&merchant, &call, answer).await
+    reach(Failpoint::CallAnswered);
+    let effects = cashier.answered(&merchant, &call, answer).await?;
+    reach(Failpoint::CallRecorded);
+    Ok(effects)
 }
 
 /// Asks what became of something, and takes the answer; nothing when it is being asked for now.
@@ -139,6 +144,7 @@ pub(super) async fn query(cashier: &Arc<Cashier>, call: Call) -> Result<Vec<Effe
     let Some(channel) = channel else { return Ok(Vec::new()) };
     let request = Request { repetition: request.repetition.max(1), ..request };
     let reply = channel.query(&request).await;
+    reach(Failpoint::QueryAnswered);
     cashier.note(&call, &reply);
     cashier.answered(&request.merchant, &call, reply.answer).await
 }
@@ -152,7 +158,9 @@ pub(super) async fn told(cashier: &Arc<Cashier>, reply: &Reply) -> Result<(Payme
     });
     let (merchant, call) = found.ok_or(crate::pay::Error::UnknownCall)?;
     cashier.note(&call, reply);
+    reach(Failpoint::CallbackRead);
     let effects = cashier.answered(&merchant, &call, reply.answer).await?;
+    reach(Failpoint::CallbackRecorded);
     Ok((call.payment, effects))
 }
 

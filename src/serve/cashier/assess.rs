@@ -11,18 +11,17 @@ use super::{Cashier, Held};
 use crate::channel::Instrument;
 use crate::codec::{PaymentTable, RowError, Sheet};
 use crate::decision::Outcome;
-use crate::pay::{Change, Event, FACTS_BYTES_MAX, MerchantId, Method, PaymentId, ThreeDs};
+use crate::failpoint::{Failpoint, reach};
+use crate::pay::{
+    Change, EXPLANATION_BYTES_MAX, Event, FACTS_BYTES_MAX, MerchantId, Method, PaymentId, ThreeDs,
+};
 use crate::payment::Payment;
 use crate::schema::{Country, FieldId, Schema, Value, field};
 use crate::serve::app::App;
-use crate::serve::desk::{self, Source};
-use crate::serve::keeper::not_recorded;
+use crate::serve::desk::Source;
 use crate::serve::keys::Key;
-use crate::serve::log::{self, Level};
 use crate::serve::problem::{Kind, Problem};
 use crate::serve::score;
-use crate::stage::Settlement;
-use crate::velocity::Status;
 
 /// Has the engine decide about a payment, with what the merchant knows of it, and does what follows.
 pub(super) async fn assess(
@@ -61,6 +60,7 @@ pub(super) async fn assess(
     };
     let headers = HeaderMap::new();
     let scored = score::decide(app, key, &headers, facts, Source::Part(&fill), Instant::now()).await?;
+    reach(Failpoint::PaymentScored);
     let facts = kept.into_inner();
     if facts.len() > FACTS_BYTES_MAX {
         let why = format!("what is known of the payment takes more than {FACTS_BYTES_MAX} bytes");
@@ -75,14 +75,19 @@ pub(super) async fn assess(
         facts: facts.into_boxed_slice(),
     };
     cashier.take(described)?;
-    if scored.outcome == Outcome::Review {
-        cashier.reviews.lock().explain(payment, scored.line.clone());
+    // A longer one would be no help to whoever looks.
+    if scored.outcome == Outcome::Review && scored.line.len() <= EXPLANATION_BYTES_MAX {
+        cashier.take(Event::Explained {
+            merchant: merchant.clone(),
+            payment: payment.clone(),
+            answer: scored.line[..].into(),
+        })?;
     }
     happen(app, cashier, changed(merchant, payment, Change::Assessed(scored.outcome))).await
 }
 
 /// What 3-D Secure came to, as facts for rules and windows.
-fn vouched(found: &ThreeDs) -> [Option<(FieldId, Value<'_>)>; 4] {
+pub(super) fn vouched(found: &ThreeDs) -> [Option<(FieldId, Value<'_>)>; 4] {
     [
         Some((field::AUTHENTICATED, Value::Bool(found.status().is_proof()))),
         Some((field::THREE_DS_STATUS, Value::Text(found.status().name()))),
@@ -119,43 +124,6 @@ fn line(schema: &Schema, payment: &Payment) -> Vec<u8> {
     let mut sheet = Sheet::sparse_json_lines(table.columns());
     table.write(schema, payment, &mut sheet);
     sheet.take_text(<[u8]>::to_vec)
-}
-
-/// Tells the engine what became of a payment.
-pub(super) async fn settle(
-    app: &App,
-    cashier: &Cashier,
-    payment: &PaymentId,
-    status: Status,
-) -> Result<(), Fault> {
-    let known = cashier.book.lock().any(payment).map(|p| (p.facts().to_vec(), p.three_ds().cloned()));
-    let (facts, three_ds) = known.unwrap_or_default();
-    if facts.is_empty() {
-        return Ok(()); // given up before anybody had decided about it: no window knows it
-    }
-    let settled = {
-        let turn = app.keeper.turn();
-        desk::at(app, turn.current(), |desk| {
-            // A rule folder that has lost a field may not read what it once wrote; the payment goes on without.
-            if let Err(problem) = desk.read_kept(&facts) {
-                let fields = [
-                    ("payment", payment.as_str().into()),
-                    ("detail", String::from_utf8_lossy(&problem.json()).into_owned().into()),
-                ];
-                log::event(Level::Warn, "not_settled", &fields);
-                return Ok(None);
-            }
-            // What the challenge came to is known by now.
-            for (id, value) in three_ds.iter().flat_map(vouched).flatten() {
-                let _ = desk.payment.set(turn.current().pipeline().schema(), id, value);
-            }
-            turn.settle(&desk.payment, Settlement { status }).map(Some).map_err(|busy| not_recorded(&busy))
-        })?
-    };
-    if let Some((_, recorded)) = settled {
-        recorded.done().await.map_err(|busy| not_recorded(&busy))?;
-    }
-    Ok(())
 }
 
 /// The payer's country, as far as it is known: the card's, else that of the billing address.

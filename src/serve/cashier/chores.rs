@@ -1,15 +1,18 @@
 //! What has become of what nobody asks about? Unknown outcomes are asked about, challenges and reviews end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
 
 use super::happen::{Fault, advance, changed, follow, happen};
 use super::settings::Payments;
-use super::{Cashier, ask, fraud, webhooks};
+use super::{Cashier, ask, fraud, settling, webhooks};
 use crate::pay::{
-    Book, CODE_KEPT, CallKey, ChallengeResult, Change, Effect, Operation, Payment, PaymentId, ReviewResult,
-    State,
+    Book, CODE_KEPT, Call, CallKey, ChallengeResult, Change, Effect, Operation, Payment, PaymentId,
+    ReviewResult, State,
 };
 use crate::serve::app::App;
 use crate::serve::log::{self, Level};
@@ -27,7 +30,10 @@ const ABANDONED: Duration = Duration::from_secs(900);
 fn patience(payment: &Payment, settings: &Payments) -> Option<Duration> {
     match payment.state() {
         State::Challenged => Some(Duration::from_micros(CODE_KEPT.micros().unsigned_abs())),
-        State::ReviewHeld if payment.open().is_none() => Some(settings.review.0),
+        State::ReviewHeld if payment.open().is_some() => None,
+        // Nobody has to look any more.
+        State::ReviewHeld if payment.label().is_some_and(|label| label.fraud) => Some(Duration::ZERO),
+        State::ReviewHeld => Some(settings.review.0),
         State::Created if payment.open().is_none() => Some(ABANDONED),
         _ => None,
     }
@@ -71,21 +77,42 @@ struct Patience {
     pause: Duration,
 }
 
-/// Takes on what another process had authorized and not captured when it ended.
-async fn take_on(app: &Arc<App>, cashier: &Arc<Cashier>) {
+/// Takes on what another process had authorized and not captured when it ended, several at a time.
+async fn take_on(app: Arc<App>, cashier: Arc<Cashier>) {
     let authorized: Vec<PaymentId> = {
         let book = cashier.book.lock();
         let left = |p: &&Payment| p.state() == State::Authorized && p.open().is_none();
         book.payments().filter(left).map(|p| p.id().clone()).collect()
     };
+    let mut taken = JoinSet::new();
     for payment in authorized {
-        carry_on(app, cashier, &payment, Vec::new()).await;
+        if taken.len() >= QUERIES_MAX {
+            taken.join_next().await;
+        }
+        let (app, cashier) = (app.clone(), cashier.clone());
+        taken.spawn(async move { carry_on(&app, &cashier, &payment, Vec::new()).await });
+    }
+    while taken.join_next().await.is_some() {}
+}
+
+/// Asks what became of a call, as one of at most [`QUERIES_MAX`].
+async fn query(app: Arc<App>, cashier: Arc<Cashier>, asking: Arc<AtomicUsize>, call: Call) {
+    let payment = call.payment.clone();
+    match ask::query(&cashier, call).await {
+        Ok(effects) => carry_on(&app, &cashier, &payment, effects).await,
+        Err(fault) => tell(&payment, fault),
+    }
+    // Looking for more costs a look at all that is unanswered: it is looked when there is room for many.
+    if asking.fetch_sub(1, Ordering::AcqRel) == QUERIES_MAX / 2 {
+        cashier.work.notify_one();
     }
 }
 
 /// Looks after payments until the process ends.
 pub(super) async fn run(app: Arc<App>, cashier: Arc<Cashier>) {
-    take_on(&app, &cashier).await;
+    tokio::spawn(take_on(app.clone(), cashier.clone()));
+    let asking = Arc::new(AtomicUsize::new(0));
+    cashier.work.notify_one();
     let mut patience: HashMap<CallKey, Patience> = HashMap::new();
     loop {
         let _ = tokio::time::timeout(ROUND, cashier.work.notified()).await;
@@ -94,26 +121,22 @@ pub(super) async fn run(app: Arc<App>, cashier: Arc<Cashier>) {
         }
         let now = Instant::now();
         let open = ask::unfinished(&cashier);
-        patience.retain(|key, _| open.iter().any(|(call, _)| call.key == *key));
-        let mut asked = Vec::new();
+        let keys: HashSet<CallKey> = open.iter().map(|(call, _)| call.key).collect();
+        patience.retain(|key, _| keys.contains(key));
         for (call, _) in open.into_iter().filter(|(_, running)| !running) {
             let first = cashier.settings.ask_again.0;
             let known = patience.entry(call.key).or_insert(Patience { next: now, pause: first });
-            if known.next <= now && asked.len() < QUERIES_MAX {
+            if known.next <= now && asking.load(Ordering::Acquire) < QUERIES_MAX {
                 known.next = now + known.pause;
                 known.pause = (known.pause * 2).min(cashier.settings.ask_again_max.0);
-                asked.push(call);
+                asking.fetch_add(1, Ordering::AcqRel);
+                tokio::spawn(query(app.clone(), cashier.clone(), asking.clone(), call));
             }
         }
-        for call in asked {
-            let (app, cashier) = (app.clone(), cashier.clone());
-            tokio::spawn(async move {
-                let payment = call.payment.clone();
-                match ask::query(&cashier, call).await {
-                    Ok(effects) => carry_on(&app, &cashier, &payment, effects).await,
-                    Err(fault) => tell(&payment, fault),
-                }
-            });
+        for payment in cashier.settling.overdue(now) {
+            if let Err(fault) = settling::settle(&app, &cashier, &payment).await {
+                tell(&payment, fault);
+            }
         }
         for payment in cashier.frauds.overdue(now) {
             if let Err(fault) = fraud::tell(&app, &cashier, &payment).await {
@@ -184,5 +207,6 @@ pub(in crate::serve) fn start(app: &Arc<App>) {
     if let Some(cashier) = &app.cashier {
         tokio::spawn(run(app.clone(), cashier.clone()));
         tokio::spawn(webhooks::run(cashier.clone()));
+        tokio::spawn(settling::run(app.clone(), cashier.clone()));
     }
 }

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::happen::{Fault, changed};
 use super::proofs::{By, Delivery, Known};
 use super::{Cashier, words};
+use crate::failpoint::{Failpoint, reach};
 use crate::pay::{ChallengeResult, Change, Effect, Event, Mark, MerchantId, PaymentId};
 use crate::serve::log::{self, Level};
 use crate::serve::problem::{Kind, Problem};
@@ -146,6 +147,7 @@ pub(super) async fn send(
     }
     let effects = cashier.admit(merchant, payment, by)?;
     cashier.recorded().await?;
+    reach(Failpoint::CodeCounted);
     Ok(effects)
 }
 
@@ -172,5 +174,6 @@ pub(super) async fn deliver(cashier: &Cashier, payment: &PaymentId) {
             Delivery::Failed
         }
     };
+    reach(Failpoint::CodeSent);
     cashier.proofs.alter(payment, |_, proof| proof.with(delivery));
 }

@@ -24,6 +24,11 @@ impl Cashier {
                 "1 when the disk of the payments' journal has failed.",
                 f64::from(u8::from(self.failure().is_some())),
             ),
+            (
+                "payments_disk_low",
+                "1 when the next file of the payments' journal has no room.",
+                f64::from(u8::from(self.storage_failure().is_some())),
+            ),
         ] {
             out.family(name, "gauge", help)?;
             out.gauge(&[], value)?;

@@ -14,7 +14,8 @@ use serde::Deserialize;
 use super::Cashier;
 use super::happen::Fault;
 use crate::error::{Error, ErrorKind};
-use crate::list::{LIST_VALUE_BYTES_MAX, ListEdit, ListItem, ListKind};
+use crate::failpoint::{Failpoint, reach};
+use crate::list::{Editor, FRAUD, LIST_VALUE_BYTES_MAX, ListEdit, ListItem, ListKind};
 use crate::pay::{Book, Event, Label, Payment, PaymentId};
 use crate::pipeline::Pipeline;
 use crate::schema::Kind;
@@ -154,7 +155,7 @@ impl Wanted {
     fn item(&self, payment: &PaymentId, since: Timestamp) -> ListItem {
         ListItem {
             expires: self.ttl.map(|ttl| since.plus(ttl)),
-            reason: "fraud".into(),
+            reason: FRAUD.into(),
             source: payment.as_str().into(),
         }
     }
@@ -189,6 +190,7 @@ pub(super) async fn tell(app: &App, cashier: &Arc<Cashier>, payment: &PaymentId)
             return Ok(());
         }
     }
+    reach(Failpoint::LabelListed);
     if known.untold().is_some() {
         say(&known, label);
         let (merchant, payment) = (known.merchant().clone(), payment.clone());
@@ -241,7 +243,7 @@ async fn list(
         }
     };
     let edit = ListEdit { list: wanted.list.clone(), value, item };
-    let (_, recorded) = app.keeper.edit(edit, app.config.limits.list_edits)?;
+    let (_, recorded) = app.keeper.edit(edit, Editor::Fraud, &app.config.limits)?;
     recorded.done().await.map_err(|busy| not_recorded(&busy))?;
     Ok(())
 }

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Cashier, ask, assess, codes, fraud};
+use super::{Cashier, ask, codes, fraud, settling};
+use crate::failpoint::{Failpoint, reach};
 use crate::journal::{Busy, Ticket};
 use crate::pay::{
     ANSWER_BYTES_MAX, Change, Effect, Error as Refusal, Event, MerchantId, Operation, Payment, PaymentId,
@@ -158,6 +159,7 @@ pub(super) async fn happen(app: &Arc<App>, cashier: &Arc<Cashier>, event: Event)
         && !matches!(effects.first(), None | Some(Effect::Call(_)))
     {
         ticket.await?;
+        reach(Failpoint::ChangeRecorded);
     }
     follow(app, cashier, effects.into()).await
 }
@@ -172,7 +174,7 @@ pub(super) async fn follow(
     while let Some(effect) = todo.pop_front() {
         match effect {
             Effect::Call(call) => todo.extend(ask::call(cashier, call).await?),
-            Effect::Settle(payment, status) => assess::settle(app, cashier, &payment, status).await?,
+            Effect::Settle(payment, _) => settling::settle(app, cashier, &payment).await?,
             Effect::StepUp(payment) => {
                 cashier.expires(&payment);
                 match codes::begin(cashier, &payment).await {

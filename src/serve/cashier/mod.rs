@@ -7,7 +7,8 @@
 //! | `answer.rs` `asked.rs` | what is asked for, was it answered before, and what is answered? |
 //! | `orders.rs` `acts.rs` | an order is created and paid; what happens to its payment then? |
 //! | `happen.rs` | what is to be done because of it, in which order? |
-//! | `assess.rs` | what does the engine say of it, and what is it told? |
+//! | `turns.rs` | who takes a payment on its way, when two want to? |
+//! | `assess.rs` `settling.rs` | what does the engine say of it, and what is it told? |
 //! | `ask.rs` `ways.rs` | which institution is asked, and what did it say? |
 //! | `proofs.rs` `stepup.rs` | how does a payer prove that it is them, and is it? |
 //! | `codes.rs` `sender.rs` | may a code be sent, and by whom? |
@@ -41,8 +42,10 @@ mod proofs;
 mod reviews;
 mod sender;
 pub(crate) mod settings;
+mod settling;
 mod signed;
 mod stepup;
+mod turns;
 mod view;
 mod ways;
 mod webhooks;
@@ -63,6 +66,7 @@ pub(super) use chores::start;
 use super::Own;
 use super::keeper::Keeper;
 use super::log::{self, Level};
+use super::problem::{Kind, Problem};
 use crate::channel::Instrument;
 use crate::error::Error;
 use crate::journal::Chronicle;
@@ -74,12 +78,17 @@ use proofs::Proof;
 use reviews::Reviews;
 use sender::Sender;
 use settings::Payments;
+use settling::Settling;
 use signed::Nonces;
+use turns::Turns;
 use ways::Ways;
 use webhooks::Hooks;
 
 /// Most payments whose instruments wait for a challenge to be passed; past it the payer pays anew.
 const HELD_MAX: usize = 100_000;
+
+/// Seconds that merchants are told to wait when the disk is full.
+const FULL_RETRY_AFTER: u64 = 5;
 
 /// All that payments that move money share.
 pub(super) struct Cashier {
@@ -110,6 +119,10 @@ pub(super) struct Cashier {
     hooks: Hooks,
     /// What fraud leads to.
     frauds: Frauds,
+    /// What the engine hears.
+    settling: Settling,
+    /// Whose turn it is to take a payment on its way.
+    turns: Turns,
     /// What waits for somebody to look. Locked within the book, as are the figures.
     reviews: Mutex<Reviews>,
     figures: Mutex<Figures>,
@@ -164,6 +177,7 @@ impl Cashier {
                 book.replay(&record).map(|_| ())
             })?;
         let unfinished = book.unfinished();
+        let settling = Settling::resume(&book, keeper)?;
         frauds.resume(&book, keeper.journal().is_none());
         book.payments().filter(|p| p.undelivered().next().is_some()).for_each(|p| hooks.announce(p.id()));
         let (mut reviews, mut figures) = (Reviews::default(), Figures::new(&settings.monitoring));
@@ -198,6 +212,8 @@ impl Cashier {
             work: Notify::new(),
             hooks,
             frauds,
+            settling,
+            turns: Turns::default(),
             reviews: Mutex::new(reviews),
             figures: Mutex::new(figures),
         };
@@ -211,6 +227,27 @@ impl Cashier {
     /// What the disk said when it failed: no payments are taken any more.
     pub(super) fn failure(&self) -> Option<String> {
         self.chronicle.failure()
+    }
+
+    /// What the disk said when it had no room for more than what is under way.
+    pub(super) fn storage_failure(&self) -> Option<String> {
+        self.chronicle.storage_failure()
+    }
+
+    /// Whether there is room to begin something new.
+    ///
+    /// # Errors
+    /// When the disk is full; what is under way goes on.
+    fn room(&self) -> Result<(), Problem> {
+        match self.chronicle.storage_failure() {
+            None => Ok(()),
+            Some(_) => {
+                Err(Problem::new(Kind::NotRecorded, "the disk has no room for new orders and payments")
+                    .code("storage_full")
+                    .remedy("what is under way goes on; send it again later")
+                    .retry_after(FULL_RETRY_AFTER))
+            }
+        }
     }
 
     /// Ends the journal in good order.

@@ -7,6 +7,7 @@ use super::asked::{OrderBody, PayBody, read};
 use super::happen::{Fault, advance, changed};
 use super::{Cashier, assess, view};
 use crate::channel::Instrument;
+use crate::failpoint::{Failpoint, reach};
 use crate::money::{Currency, Money};
 use crate::pay::{
     Change, Conversion, Error as Refusal, Event, MerchantId, Method, OrderId, PaymentId, State, ThreeDs,
@@ -29,10 +30,14 @@ impl Asked {
             Some(true) => StatusCode::OK,
             Some(false) => return Err(Refusal::Exists("order").into()),
             None => {
+                self.cashier.room()?;
                 let to = wanted.or_else(|| self.cashier.merchants.settlement(&merchant));
                 let created = self.created(&merchant, &order, amount, to)?;
                 match self.cashier.durable(created).await {
-                    Ok(_) => StatusCode::CREATED,
+                    Ok(_) => {
+                        reach(Failpoint::OrderRecorded);
+                        StatusCode::CREATED
+                    }
                     // Somebody else was first.
                     Err(Fault::Refused(refusal @ Refusal::Exists(_))) => match same(&self.cashier) {
                         Some(true) => StatusCode::OK,
@@ -93,7 +98,7 @@ impl Asked {
 
     /// The way of a payment: asked for, assessed, authorized, captured; or as far as it goes.
     pub(super) async fn pay(&self) -> Result<(StatusCode, Vec<u8>), Fault> {
-        let (app, cashier) = (&self.app, &self.cashier);
+        let cashier = &self.cashier;
         let merchant = self.merchant()?;
         let body: PayBody = read(&self.body)?;
         let (order, method, instrument) = (OrderId::parse(&body.order)?, body.method()?, body.instrument()?);
@@ -112,10 +117,14 @@ impl Asked {
             };
             return Err(Problem::new(Kind::PaymentRefused, detail).code("bad_instrument").into());
         }
-        let amount = {
+        let (amount, attempts) = {
             let book = cashier.book.lock();
-            book.order(&merchant, &order).ok_or(Refusal::NotFound("order"))?.amount
+            let found = book.order(&merchant, &order).ok_or(Refusal::NotFound("order"))?;
+            (found.amount, found.attempts.len())
         };
+        if body.attempt as usize > attempts {
+            cashier.room()?;
+        }
         cashier
             .merchants
             .admit(&merchant, method, amount)
@@ -148,25 +157,43 @@ impl Asked {
             }
             Err(fault) => return Err(fault),
         };
-        let (state, is_open, is_assessed) =
-            cashier.look(&merchant, &payment, |p| (p.state(), p.open().is_some(), p.is_assessed()))?;
-        if matches!(state, State::Created | State::Authorized) && !is_open {
-            cashier.hold(&payment, instrument, phone);
-            let assessed = match is_assessed {
-                true => Ok(()),
-                false => self.assessed((&merchant, &payment), three_ds, body.facts()).await,
-            };
-            let advanced = match assessed {
-                Ok(()) => advance(app, cashier, &merchant, &payment).await,
-                Err(fault) => Err(fault),
-            };
-            cashier.let_go(&merchant, &payment);
-            if let Err(fault) = advanced {
-                cashier.expires(&payment);
-                return Err(fault);
-            }
+        reach(Failpoint::PaymentRequested);
+        {
+            // Whoever comes with it at the same time finds it decided, and where it got to.
+            let _turn = cashier.turns.take(&payment).await;
+            self.go((&merchant, &payment), (instrument, phone), three_ds, body.facts()).await?;
         }
         self.shown(status, &merchant, &payment).await
+    }
+
+    /// Takes a payment as far as it goes, if nobody has.
+    async fn go(
+        &self,
+        (merchant, payment): (&MerchantId, &PaymentId),
+        (instrument, phone): (Option<Instrument>, Option<String>),
+        three_ds: Option<Box<ThreeDs>>,
+        facts: &[u8],
+    ) -> Result<(), Fault> {
+        let (app, cashier) = (&self.app, &self.cashier);
+        let (state, is_open, is_assessed) =
+            cashier.look(merchant, payment, |p| (p.state(), p.open().is_some(), p.is_assessed()))?;
+        if !matches!(state, State::Created | State::Authorized) || is_open {
+            return Ok(());
+        }
+        cashier.hold(payment, instrument, phone);
+        let assessed = match is_assessed {
+            true => Ok(()),
+            false => self.assessed((merchant, payment), three_ds, facts).await,
+        };
+        let advanced = match assessed {
+            Ok(()) => advance(app, cashier, merchant, payment).await,
+            Err(fault) => Err(fault),
+        };
+        cashier.let_go(merchant, payment);
+        if advanced.is_err() {
+            cashier.expires(payment);
+        }
+        advanced
     }
 
     /// Takes what 3-D Secure came to before, and has the engine decide.

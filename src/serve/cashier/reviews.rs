@@ -2,21 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use bytes::Bytes;
-
 use crate::pay::{Payment, PaymentId, State};
 use crate::time::Timestamp;
-
-/// Most answers of the engine that are kept for whoever looks; past it payments are looked at without.
-const WHY_MAX: usize = 10_000;
 
 /// Payments that are held for review, by when they were held.
 #[derive(Debug, Default)]
 pub(super) struct Reviews {
     queue: BTreeSet<(Timestamp, PaymentId)>,
     since: HashMap<PaymentId, Timestamp>,
-    /// What the engine answered, of those that are or may yet be held: in memory alone.
-    why: HashMap<PaymentId, Bytes>,
 }
 
 impl Reviews {
@@ -35,25 +28,6 @@ impl Reviews {
             }
             _ => {}
         }
-        let is_over = !matches!(
-            payment.state(),
-            State::Created | State::Challenged | State::ReviewHeld | State::Unknown
-        );
-        if is_over {
-            self.why.remove(id);
-        }
-    }
-
-    /// Keeps the engine's answer for whoever looks at the payment.
-    pub(super) fn explain(&mut self, payment: &PaymentId, answer: Bytes) {
-        if self.why.len() < WHY_MAX {
-            self.why.insert(payment.clone(), answer);
-        }
-    }
-
-    /// The engine's answer, unless another process has got it.
-    pub(super) fn why(&self, payment: &PaymentId) -> Option<&Bytes> {
-        self.why.get(payment)
     }
 
     /// The oldest first.
@@ -108,24 +82,12 @@ mod tests {
         let early = held(&mut book, &mut reviews, "b", 10);
         let queue = |reviews: &Reviews| reviews.queue().cloned().collect::<Vec<_>>();
         assert_eq!(queue(&reviews), [early.clone(), late.clone()]);
-        reviews.explain(&early, Bytes::from_static(b"{}"));
-        reviews.explain(&late, Bytes::from_static(b"{}"));
         let declined = Change::ReviewEnded(ReviewResult::Declined);
         change(&mut book, &mut reviews, &early, declined, 30);
         assert_eq!((queue(&reviews), reviews.len()), (vec![late.clone()], 1));
-        assert!(reviews.why(&early).is_none() && reviews.why(&late).is_some());
         // One pass over the book comes to the same.
         let mut again = Reviews::default();
         book.payments().for_each(|payment| again.happened(payment));
         assert_eq!(queue(&again), queue(&reviews));
-    }
-
-    #[test]
-    fn answers_are_kept_to_the_limit_and_not_one_past() {
-        let mut reviews = Reviews::default();
-        for n in 0..=WHY_MAX {
-            reviews.explain(&PaymentId::parse(&format!("p{n}")).unwrap(), Bytes::new());
-        }
-        assert_eq!((reviews.why.len(), WHY_MAX), (WHY_MAX, 10_000));
     }
 }

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::happen::{Fault, advance, changed, follow, happen};
 use super::proofs::By;
 use super::{Cashier, codes};
+use crate::failpoint::{Failpoint, reach};
 use crate::pay::{
     Authenticator, ChallengeResult, Change, Effect, Error as Refusal, Event, MerchantId, Method, Payment,
     PaymentId, State, ThreeDs, TotpHash, TransStatus,
@@ -74,6 +75,7 @@ pub(super) async fn prove(
         Proof::Code(_) if cashier.proof(payment).by == By::ThreeDs => return Err(at_the_bank()),
         Proof::Code(typed) => {
             count(app, cashier, merchant, payment).await?;
+            reach(Failpoint::CodeTried);
             let compared = compare(cashier, merchant, payment, &typed).await?;
             let left = cashier.look(merchant, payment, |p| p.challenge().map_or(0, |c| c.tries_left()))?;
             match (compared, left) {

@@ -1,6 +1,5 @@
 //! What do merchants see of orders and payments?
 
-use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -183,10 +182,7 @@ pub(super) fn notice(cashier: &Cashier, id: &str, notice: &Notice, payment: &Pay
 }
 
 /// Payments that somebody is to look at, each with what the engine answered, as a JSON array.
-pub(super) fn reviews<'a>(
-    cashier: &Cashier,
-    held: impl Iterator<Item = (&'a Payment, Option<&'a Bytes>)>,
-) -> Vec<u8> {
+pub(super) fn reviews<'a>(cashier: &Cashier, held: impl Iterator<Item = &'a Payment>) -> Vec<u8> {
     #[derive(Serialize)]
     struct Held<'a> {
         #[serde(flatten)]
@@ -195,15 +191,15 @@ pub(super) fn reviews<'a>(
         expires_at: String,
         /// What is known of it.
         facts: Option<Box<RawValue>>,
-        /// What the engine answered; another process may have got it.
+        /// What the engine answered.
         decision: Option<Box<RawValue>>,
     }
     let patience = i64::try_from(cashier.settings.review.0.as_micros()).unwrap_or(i64::MAX);
-    let held = held.map(|(p, why)| Held {
+    let held = held.map(|p| Held {
         payment: view(cashier, p),
         expires_at: p.changed_at().plus(Span::from_micros(patience)).to_string(),
         facts: serde_json::from_slice(p.facts()).ok(),
-        decision: why.and_then(|why| serde_json::from_slice(why).ok()),
+        decision: serde_json::from_slice(p.explanation()).ok(),
     });
     json(&held.collect::<Vec<_>>())
 }

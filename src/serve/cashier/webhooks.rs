@@ -20,6 +20,7 @@ use super::settings::MerchantEntry;
 use super::{Cashier, view};
 use crate::channel::http::Http;
 use crate::error::{Error, ErrorKind};
+use crate::failpoint::{Failpoint, reach};
 use crate::pay::{Event, MerchantId, PaymentId};
 use crate::serve::log::{self, Level};
 use crate::serve::secret;
@@ -207,6 +208,7 @@ async fn tell(cashier: Arc<Cashier>, merchant: MerchantId, payment: PaymentId, b
         }
         say("webhook_given_up", &merchant, &payment, format!("{id}: {why}"));
     }
+    reach(Failpoint::WebhookSent);
     let delivered = Event::Delivered { merchant, payment: payment.clone(), sequence: notice.sequence };
     if cashier.durable(delivered).await.is_err() {
         return Ended::Failed("that it was taken is not recorded".to_owned());
