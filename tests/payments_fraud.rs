@@ -240,13 +240,14 @@ fn lists_that_forget_are_told_again() {
 
 #[test]
 fn what_could_not_be_listed_is_listed_later() {
-    let mut shop = Shop::new(RULES, &LISTS, &format!("{}[limits]\nlist_edits = 0\n", settings("keep")));
+    let mut shop = Shop::new(RULES, &LISTS, &format!("{}[limits]\nfraud_edits = 1\n", settings("keep")));
     let sidecar = shop.open();
     let case = Case::captured(&sidecar, "o1", VISA, "dev1");
     let id = case.id();
     assert_eq!(case.opened("d1", "10.4")["state"], "disputed", "the dispute itself is taken");
     assert!(sidecar.wait_for("\"event\":\"not_listed\"").contains(&id));
-    assert_eq!(listed(&sidecar), [vec![], vec![]] as [Vec<String>; 2]);
+    // One of the two values has room, and the other has not.
+    assert_eq!(listed(&sidecar).concat(), [id.clone()]);
     drop(sidecar);
     shop.set(&settings("keep"));
     let sidecar = shop.open();
@@ -255,6 +256,30 @@ fn what_could_not_be_listed_is_listed_later() {
         assert!(start.elapsed() < sidecar::PATIENCE, "{:?}", listed(&sidecar));
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
+}
+
+/// What is listed by hand takes no room from what fraud lists, and the other way round.
+#[test]
+fn fraud_and_people_list_in_rooms_of_their_own() {
+    let limits = "[limits]\nlist_edits = 1\nfraud_edits = 2\n";
+    let shop = Shop::new(RULES, &LISTS, &format!("{}{limits}", settings("keep")));
+    let sidecar = shop.open();
+    let put = |value: &str| {
+        let body = json!({ "value": value, "source": "ann" }).to_string();
+        sidecar.admin("PUT", &format!("/v1/lists/{}/items", LISTS[0].0), &[], &body)
+    };
+    assert_eq!(put("tok_k1_one").status, 200);
+    let refused = put("tok_k1_two");
+    assert!(refused.status == 422 && refused.body.contains("limits.list_edits"), "{refused:?}");
+    let case = Case::captured(&sidecar, "o1", VISA, "dev1");
+    let id = case.id();
+    case.opened("d1", "10.4");
+    assert!(listed(&sidecar).concat().iter().filter(|source| **source == id).count() == 2);
+    assert_eq!(put("tok_k1_one").status, 200, "what is there is edited as often as one likes");
+    let case = Case::captured(&sidecar, "o2", MASTERCARD, "dev2");
+    case.opened("d2", "10.4");
+    let said = sidecar.wait_for("\"event\":\"not_listed\"");
+    assert!(said.contains(&case.id()) && said.contains("limits.fraud_edits"), "{said}");
 }
 
 #[test]

@@ -287,3 +287,77 @@ fn a_disk_that_fails_ends_payments_before_anybody_is_asked_for_money() {
     assert_eq!((shop.institution.sum("captured"), shop.institution.sum("held")), (2_000, 0));
     assert!(shop.institution.books().iter().all(|entry| entry["effects"].as_i64().unwrap() <= 1));
 }
+
+/// How long it takes to be back with a large book, by hand: `TOLLGATE_BOOK=100000 cargo test --release --test
+/// payments_restart -- --ignored --nocapture` pays so many, has so many hundreds unanswered at the end, kills and starts anew.
+#[test]
+#[ignore = "a measurement"]
+fn back_with_a_large_book() {
+    let read = |name: &str, or: usize| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(or);
+    let (book, open) = (read("TOLLGATE_BOOK", 2_000), read("TOLLGATE_OPEN", 500));
+    let rules =
+        "[[rule]]\nid = \"never\"\nwhen = 'device_os == \"never\"'\nthen = \"decline\"\nreason = \"NEVER\"\n";
+    let shop = Shop::new(rules, &[], "");
+    let pay = |sidecar: &Sidecar, from: usize, to: usize, clients: usize| {
+        let next = std::sync::atomic::AtomicUsize::new(from);
+        std::thread::scope(|scope| {
+            for _ in 0..clients {
+                scope.spawn(|| {
+                    loop {
+                        let n = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        if n >= to {
+                            return;
+                        }
+                        let order = format!("o{n}");
+                        let created = json!({ "id": order, "amount": "10.00 EUR" }).to_string();
+                        let post =
+                            |path: &str, body: &str| sidecar::try_ask(&sidecar.main, "POST", path, &[], body);
+                        if post("/v1/orders", &created).is_none() {
+                            return;
+                        }
+                        drop(post("/v1/payments", &card(&order, VISA, "plain")));
+                    }
+                });
+            }
+        });
+    };
+    let back = |what: &str| {
+        let start = Instant::now();
+        let mut sidecar = shop.open();
+        let listens = start.elapsed();
+        let unfinished = sidecar.metric("tollgate_payments_unfinished");
+        until("asked again", || sidecar.metric("tollgate_payments_unfinished") == 0.0);
+        println!(
+            "{what}: listens after {listens:?}; {unfinished} unfinished, all asked after {:?}",
+            start.elapsed()
+        );
+        for event in ["\"recovered\"", "\"payments_recovered\""] {
+            println!("  {}", sidecar.wait_for(event));
+        }
+        assert!(sidecar.running());
+        sidecar
+    };
+    let start = Instant::now();
+    let sidecar = shop.open();
+    pay(&sidecar, 0, book, 32);
+    println!("{book} payments in {:?}", start.elapsed());
+    // The institution is stopped, and has as many questions as there are callers.
+    let signal = |name: &str| {
+        let id = shop.institution.child.id().to_string();
+        assert!(
+            std::process::Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success()
+        );
+    };
+    signal("STOP");
+    std::thread::scope(|scope| {
+        scope.spawn(|| pay(&sidecar, book, book + open, open));
+        until("open", || sidecar.metric("tollgate_payments_unfinished") >= open as f64);
+        sidecar.signal("KILL");
+    });
+    signal("CONT");
+    drop(sidecar);
+    let sidecar = back("after a kill");
+    stop(sidecar);
+    let sidecar = back("after an end in good order");
+    drop(sidecar);
+}
