@@ -46,6 +46,8 @@ example.quiet = [{ device_os = "plain" }]
 
 /// Orders that are paid for no other reason than that journals go on to their next files.
 const FILLERS: usize = 40;
+/// How long snapshots, notices and what a wallet tells are waited for.
+const BESIDE: Duration = Duration::from_millis(400);
 /// Passages of one failpoint that are tried at most, whatever is asked for.
 const PASSAGES_MAX: u64 = 400;
 
@@ -114,7 +116,7 @@ impl World {
              [[payments.merchant]]\nid = 'one'\nwebhook = 'http://{told}/'\nwebhook_secret = '{secret}'\n\
              [[payments.merchant]]\nid = 'two'\ncapture = 'manual'\n\
              [[payments.on_fraud]]\nfield = 'card'\nlist = 'stolen'\n\
-             [[payments.channel]]\nname = 'bank'\ndeadline = '2s'\ncard.address = '{bank}'\n\
+             [[payments.channel]]\nname = 'bank'\ndeadline = '600ms'\ncard.address = '{bank}'\n\
              [[payments.channel]]\nname = 'ali'\ndeadline = '2s'\n[payments.channel.alipay]\n\
              gateway = 'http://{wallet}/gateway.do'\napp_id = '2021000000000001'\nkey = '{k}/merchant.pem'\n\
              institution_key = '{k}/wallet.pub.pem'\nnotify_url = 'http://{listen}/v1/callbacks/ali'\n",
@@ -278,8 +280,12 @@ impl Merchants<'_> {
         }
         // What goes on beside is given the time to.
         let start = Instant::now();
-        while self.life == 1 && start.elapsed() < Duration::from_millis(400) {
-            try_ask(&self.sidecar.admin, "GET", "/livez", &[], "")?;
+        while self.life == 1 {
+            let metrics = try_ask(&self.sidecar.admin, "GET", "/metrics", &[], "")?.body;
+            if metrics.contains("\ntollgate_payments_unfinished 0\n") && start.elapsed() > BESIDE {
+                break;
+            }
+            assert!(start.elapsed() < PATIENCE, "unfinished: {}", self.sidecar.log());
             std::thread::sleep(Duration::from_millis(20));
         }
         Some(())
@@ -301,8 +307,8 @@ fn ended_at(failpoint: &str) -> Option<Duration> {
 fn one(world: &World, failpoint: &str) -> Option<Duration> {
     let mut told = Told::default();
     let mut sidecar = world.open(failpoint);
+    let fill = failpoint.starts_with("segment");
     if sidecar.listens() {
-        let fill = failpoint.starts_with("segment");
         let mut merchants = Merchants { world, sidecar: &sidecar, told: &mut told, life: 1, keys: 0, fill };
         let gone = merchants.go().is_none();
         if !gone {
@@ -329,8 +335,7 @@ fn one(world: &World, failpoint: &str) -> Option<Duration> {
     check(&sidecar, &told, failpoint);
     // Merchants come again with all of it.
     let mut again = Told::default();
-    let mut merchants =
-        Merchants { world, sidecar: &sidecar, told: &mut again, life: 2, keys: 0, fill: false };
+    let mut merchants = Merchants { world, sidecar: &sidecar, told: &mut again, life: 2, keys: 0, fill };
     let came = merchants.go();
     assert!(came.is_some(), "{failpoint}: {}", sidecar.log());
     check(&sidecar, &told, failpoint);
