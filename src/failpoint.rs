@@ -15,6 +15,7 @@ macro_rules! failpoints {
         /// # }
         /// ```
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[cfg_attr(not(feature = "serve"), allow(dead_code, reason = "most are the server's"))]
         pub enum Failpoint { $(#[doc = $about] $variant,)* }
 
         #[cfg(feature = "failpoints")]

@@ -144,7 +144,7 @@ fn pay(address: &str, n: usize) -> Option<Value> {
         _ => post("/v1/payments", &body)?,
     };
     let paid = paid.json();
-    if n % 4 == 0 && paid["state"] == "captured" {
+    if n.is_multiple_of(4) && paid["state"] == "captured" {
         let refund = json!({ "id": "r1", "amount": format!("4.00 {}", currency(n)) });
         post(&format!("/v1/payments/{}/refunds", paid["id"].as_str().unwrap()), &refund)?;
     }

@@ -279,8 +279,11 @@ impl Merchants<'_> {
             self.pay("one", &format!("filler{n}"), "1.00 EUR", card("plain"))?;
         }
         // What goes on beside is given the time to.
+        if self.life > 1 {
+            return Some(());
+        }
         let start = Instant::now();
-        while self.life == 1 {
+        loop {
             let metrics = try_ask(&self.sidecar.admin, "GET", "/metrics", &[], "")?.body;
             if metrics.contains("\ntollgate_payments_unfinished 0\n") && start.elapsed() > BESIDE {
                 break;

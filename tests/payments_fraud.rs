@@ -247,7 +247,7 @@ fn what_could_not_be_listed_is_listed_later() {
     assert_eq!(case.opened("d1", "10.4")["state"], "disputed", "the dispute itself is taken");
     assert!(sidecar.wait_for("\"event\":\"not_listed\"").contains(&id));
     // One of the two values has room, and the other has not.
-    assert_eq!(listed(&sidecar).concat(), [id.clone()]);
+    assert_eq!(listed(&sidecar).concat(), std::slice::from_ref(&id));
     drop(sidecar);
     shop.set(&settings("keep"));
     let sidecar = shop.open();

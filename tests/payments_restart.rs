@@ -289,12 +289,12 @@ fn a_disk_that_fails_ends_payments_before_anybody_is_asked_for_money() {
 }
 
 /// How long it takes to be back with a large book, by hand: `TOLLGATE_BOOK=100000 cargo test --release --test
-/// payments_restart -- --ignored --nocapture` pays so many, has so many hundreds unanswered at the end, kills and starts anew.
+/// payments_restart -- --ignored --nocapture` pays so many, has two hundred unanswered at the end, kills and starts anew.
 #[test]
 #[ignore = "a measurement"]
 fn back_with_a_large_book() {
     let read = |name: &str, or: usize| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(or);
-    let (book, open) = (read("TOLLGATE_BOOK", 2_000), read("TOLLGATE_OPEN", 500));
+    let (book, open) = (read("TOLLGATE_BOOK", 2_000), read("TOLLGATE_OPEN", 200));
     let rules =
         "[[rule]]\nid = \"never\"\nwhen = 'device_os == \"never\"'\nthen = \"decline\"\nreason = \"NEVER\"\n";
     let shop = Shop::new(rules, &[], "");

@@ -1,6 +1,6 @@
 //! Which orders and payments are there, and what may happen to them?
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt};
 
 use super::amount::movable;
 use super::challenge::{AUTHENTICATORS_MAX, Enrolment, Enrolments, Mark, SENDS_MAX, Sends};
@@ -199,7 +199,7 @@ impl Book {
                 let is_settled = found.unsettled().is_empty();
                 let taken = found.apply(at, change, &self.secret)?;
                 if is_settled && !found.unsettled().is_empty() {
-                    found.to_settle(self.settled_by);
+                    found.begin_settling(self.settled_by);
                 }
                 if let Some(id) = transaction {
                     self.authentications.insert(id.to_owned(), payment.clone());

@@ -54,7 +54,7 @@ impl Payment {
 
     /// Something has become of it that the engine is to be told. Whatever it was told of other payments before,
     /// up to this record, it was told before this one.
-    pub(super) fn to_settle(&mut self, told: u64) {
+    pub(super) fn begin_settling(&mut self, told: u64) {
         self.heard.record = self.heard.record.max(told);
     }
 

@@ -11,7 +11,7 @@ use rustls::ServerConfig;
 use super::Own;
 use super::accept::Places;
 use super::admit::Admission;
-use super::cashier::Cashier;
+use super::cashier::{Cashier, Recalled};
 use super::config::Config;
 use super::control::Control;
 use super::idempotency::Answers;
@@ -74,7 +74,7 @@ impl App {
     /// What is wrong with keys or certificates.
     pub(super) fn new(
         config: Config,
-        keeper: Keeper,
+        (keeper, recalled): (Keeper, Option<Recalled>),
         source: (Option<PathBuf>, Options),
         own: Own,
     ) -> Result<App, Error> {
@@ -90,7 +90,7 @@ impl App {
             past: Past::new(Instant::now()),
             places: Places::new(limits.connections, limits.connections_per_peer, limits.handshakes),
             tls: tls.map(ArcSwap::new),
-            cashier: Cashier::open(&config.payments, &keeper, own)?,
+            cashier: Cashier::open(&config.payments, &keeper, (recalled, own))?,
             draining: AtomicBool::new(false),
             keeper,
             config,

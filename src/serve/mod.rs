@@ -87,6 +87,7 @@ use crate::pipeline::{Options, Pipeline};
 use crate::sms::Provider;
 use accept::{ADMIN_CONNECTIONS_MAX, Entrance, Places};
 use app::{App, Door};
+use cashier::Recalled;
 pub(crate) use cashier::kept;
 use config::Config;
 use control::Ask;
@@ -206,8 +207,13 @@ fn run(Sidecar { mut config, pipeline, source, own }: Sidecar) -> Result<(), Err
         true => Engine::new(pipeline),
         false => Engine::starting_at(pipeline, log::now()),
     };
-    let keeper = Keeper::open(&config.journal, engine)?;
-    let app = Arc::new(App::new(config, keeper, source, own)?);
+    // Both journals are read at the same time.
+    let (keeper, recalled) = std::thread::scope(|scope| {
+        let recalled = scope.spawn(|| Recalled::read(&config.payments));
+        let keeper = Keeper::open(&config.journal, engine);
+        (keeper, recalled.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let app = Arc::new(App::new(config, (keeper?, recalled?), source, own)?);
     if app.keys.open()
         && !app.config.insecure
         && let Some(bound) =

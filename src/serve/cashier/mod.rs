@@ -54,7 +54,7 @@ mod words;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -151,31 +151,57 @@ struct Note {
     pay_url: Option<String>,
 }
 
-impl Cashier {
-    /// Brings back what was recorded; `None` when no payments are to be taken.
+/// What was recorded, read back.
+pub(super) struct Recalled {
+    book: Book,
+    chronicle: Chronicle,
+    code: [u8; 32],
+    records: u64,
+    /// Where a tail that was in flight has been cut off.
+    torn: Option<String>,
+    took: Duration,
+}
+
+impl Recalled {
+    /// Reads what was recorded; `None` when no payments are to be taken.
     ///
     /// # Errors
-    /// When settings are wrong, the journal is damaged, another process has it, or the disk fails.
+    /// When the journal is damaged, another process has it, or the disk fails.
+    pub(super) fn read(settings: &Payments) -> Result<Option<Recalled>, Error> {
+        let Some(dir) = &settings.dir else { return Ok(None) };
+        std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
+        let (call, code) = secrets(dir)?;
+        let (mut book, began) = (Book::new(CallSecret::new(call)), Instant::now());
+        let mut record = Record { kind: 0, version: 0, payload: Vec::new() };
+        let (chronicle, found) =
+            Chronicle::open(dir, settings.segment_bytes, &mut |kind, version, payload| {
+                (record.kind, record.version) = (kind, version);
+                record.payload.clear();
+                record.payload.extend_from_slice(payload);
+                book.replay(&record).map(|_| ())
+            })?;
+        let (records, torn) = (found.records, found.torn);
+        Ok(Some(Recalled { book, chronicle, code, records, torn, took: began.elapsed() }))
+    }
+}
+
+impl Cashier {
+    /// Goes on from what was recorded; `None` when no payments are to be taken.
+    ///
+    /// # Errors
+    /// When settings are wrong, or the engine's journal can't be read.
     pub(super) fn open(
         settings: &Payments,
         keeper: &Keeper,
-        own: Own,
+        (recalled, own): (Option<Recalled>, Own),
     ) -> Result<Option<Arc<Cashier>>, Error> {
-        let Some(dir) = &settings.dir else { return Ok(None) };
+        let (Some(dir), Some(recalled)) = (&settings.dir, recalled) else { return Ok(None) };
+        let Recalled { book, chronicle, code, records, torn, took } = recalled;
         let merchants = Merchants::of(&settings.merchant)?;
         let ways = ways::open(&settings.channel, own.ways)?;
         let hooks = Hooks::of(&settings.merchant)?;
         let sender = Sender::of(settings, own.messages)?;
         let frauds = Frauds::of(&settings.on_fraud, &keeper.engine().pipeline())?;
-        std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
-        let (call, code) = secrets(dir)?;
-        let mut book = Book::new(CallSecret::new(call));
-        let began = Instant::now();
-        let (chronicle, found) =
-            Chronicle::open(dir, settings.segment_bytes, &mut |kind, version, payload| {
-                let record = Record { kind, version, payload: payload.to_vec() };
-                book.replay(&record).map(|_| ())
-            })?;
         let unfinished = book.unfinished();
         let settling = Settling::resume(&book, keeper)?;
         frauds.resume(&book, keeper.journal().is_none());
@@ -187,10 +213,10 @@ impl Cashier {
         }
         let fields = [
             ("journal", dir.display().to_string().into()),
-            ("records", found.records.into()),
-            ("torn", found.torn.into()),
+            ("records", records.into()),
+            ("torn", torn.into()),
             ("unfinished", unfinished.len().into()),
-            ("took_ms", u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).into()),
+            ("took_ms", u64::try_from(took.as_millis()).unwrap_or(u64::MAX).into()),
         ];
         log::event(Level::Info, "payments_recovered", &fields);
         let sent = unfinished.into_iter().map(|call| call.key).collect();
@@ -262,7 +288,7 @@ impl Cashier {
             self.held.retain(|_, held| held.until > now);
         }
         if self.held.len() < HELD_MAX {
-            let until = now + std::time::Duration::from_secs(crate::pay::CODE_KEPT.secs() as u64 + 60);
+            let until = now + Duration::from_secs(crate::pay::CODE_KEPT.secs() as u64 + 60);
             self.held.insert(payment.clone(), Held { instrument, phone, until });
         }
     }
