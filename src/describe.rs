@@ -295,3 +295,37 @@ impl fmt::Display for Explanation {
         self.fields.iter().try_for_each(|(name, value)| write!(f, "\n  {name} = {value}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::Degraded;
+    use crate::schema::{Value, field};
+
+    fn json(list: &impl Serialize) -> String {
+        serde_json::to_string(list).unwrap()
+    }
+
+    #[test]
+    fn reasons_are_written_alike_with_and_without_a_copy() {
+        let pipeline = Pipeline::shipped().unwrap();
+        let mut payment = Payment::new(pipeline.schema());
+        for (id, value) in [(field::ID, Value::Token("p\"1")), (field::IP_PROXY, Value::Bool(true))] {
+            payment.set(pipeline.schema(), id, value).unwrap();
+        }
+        // What is counted is absent, a whole number or one with decimals.
+        for activity in [f64::NAN, 7.0, 1.0 / 3.0] {
+            let activity = vec![activity; pipeline.plan().aggregates().len()];
+            let decision = pipeline.decide(Facts::new(&payment, &activity), Degraded::NONE);
+            let words = Description::new(&pipeline, &payment, &decision).unwrap();
+            let mut rules = Vec::new();
+            matched::rank(&pipeline, &decision, &mut rules);
+            let of =
+                |&rule: &usize| Matched { pipeline: &pipeline, payment: &payment, decision: &decision, rule };
+            let (shadow, reasons): (Vec<_>, Vec<_>) = rules.iter().map(of).partition(Matched::in_shadow);
+            assert!(!reasons.is_empty());
+            assert_eq!(json(&reasons), json(&words.reasons));
+            assert_eq!(json(&shadow), json(&words.shadow));
+        }
+    }
+}

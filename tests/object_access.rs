@@ -8,15 +8,17 @@
 use std::net::TcpStream;
 
 use institution::Institution;
+use rules::{DOUBTFUL, ODD};
 use serde_json::{Value, json};
-use sidecar::{Answer, Sidecar};
+use sidecar::{Answer, Sidecar, TOKEN_KEY};
 
 #[path = "support/institution.rs"]
 mod institution;
+#[path = "support/rules.rs"]
+mod rules;
 #[path = "support/sidecar.rs"]
 mod sidecar;
 
-const TOKEN_KEY: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const OWNER: &str = "merchant-one";
 const SCOPES: [&str; 6] = ["score", "settle", "pay", "review", "lists", "admin"];
 /// `HEAD` is none of any route, and its answers have no body to compare.
@@ -24,24 +26,8 @@ const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 /// The key of requests that the owner has had answered.
 const ANSWERED: (&str, &str) = ("idempotency-key", "kept");
 
-const RULES: &str = r#"
-[[rule]]
-id = "doubtful"
-when = 'device_os == "doubtful"'
-then = "challenge"
-reason = "DOUBTFUL"
-brake = "50% of payments in 5m"
-example.fires = [{ device_os = "doubtful" }]
-example.quiet = [{ device_os = "plain" }]
-
-[[rule]]
-id = "odd"
-when = 'device_os == "odd"'
-then = "review"
-reason = "ODD"
-example.fires = [{ device_os = "odd" }]
-example.quiet = [{ device_os = "plain" }]
-"#;
+/// The doubtful rule's.
+const BRAKE: &str = "brake = '50% of payments in 5m'\n";
 
 /// Authorizations of an amount that ends so are never answered.
 const SCRIPT: &str = "[[rule]]\namount_ends = '77'\nthen = 'lost'\n";
@@ -153,7 +139,7 @@ impl Premises {
         let dir = tempfile::tempdir().unwrap();
         let institution = Institution::start("card", dir.path(), Some(SCRIPT), &[]);
         std::fs::create_dir_all(dir.path().join("rules/lists")).unwrap();
-        std::fs::write(dir.path().join("rules/rules.toml"), RULES).unwrap();
+        std::fs::write(dir.path().join("rules/rules.toml"), [DOUBTFUL, BRAKE, ODD].concat()).unwrap();
         let list = "kind = \"ip\"\nabout = \"of a test\"\nitems = [\"203.0.113.7\"]\n";
         std::fs::write(dir.path().join("rules/lists/watched.toml"), list).unwrap();
         let at = |name: &str| dir.path().join(name).display().to_string();
@@ -176,8 +162,7 @@ impl Premises {
         key("boss", "", &["review", "admin"]);
         keys().iter().for_each(|(name, scopes)| key(name, "merchant = 'merchant-two'\n", scopes));
         std::fs::write(dir.path().join("serve.toml"), text).unwrap();
-        let sidecar =
-            Sidecar::start_with(&["--config", &at("serve.toml")], &[("TOLLGATE_TOKEN_KEY", TOKEN_KEY)]);
+        let sidecar = Sidecar::start_with(&["--config", &at("serve.toml")], &[TOKEN_KEY]);
         let codes = dir.path().join("codes.jsonl");
         let mut house = Premises { _dir: dir, institution, codes, sidecar, theirs: Vec::new() };
         house.furnish();

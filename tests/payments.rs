@@ -4,34 +4,20 @@
 use std::time::{Duration, Instant};
 
 use institution::Institution;
+use rules::{DOUBTFUL, ODD};
 use serde_json::{Value, json};
-use sidecar::{Answer, PATIENCE, Sidecar};
+use sidecar::{Answer, PATIENCE, Sidecar, TOKEN_KEY};
 
 #[path = "support/institution.rs"]
 mod institution;
+#[path = "support/rules.rs"]
+mod rules;
 #[path = "support/sidecar.rs"]
 mod sidecar;
 
 const VISA: &str = "4111 1111 1111 1111";
-const KEY: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
-const RULES: &str = r#"
-[[rule]]
-id = "doubtful"
-when = 'device_os == "doubtful"'
-then = "challenge"
-reason = "DOUBTFUL"
-example.fires = [{ device_os = "doubtful" }]
-example.quiet = [{ device_os = "plain" }]
-
-[[rule]]
-id = "odd"
-when = 'device_os == "odd"'
-then = "review"
-reason = "ODD"
-example.fires = [{ device_os = "odd" }]
-example.quiet = [{ device_os = "plain" }]
-
+const BAD: &str = r#"
 [[rule]]
 id = "bad"
 when = 'device_os == "bad" or count(card, 1h, declined) >= 3'
@@ -54,7 +40,7 @@ impl Shop {
         let dir = tempfile::tempdir().unwrap();
         let institution = Institution::start("card", dir.path(), script, &[]);
         std::fs::create_dir(dir.path().join("rules")).unwrap();
-        std::fs::write(dir.path().join("rules/rules.toml"), RULES).unwrap();
+        std::fs::write(dir.path().join("rules/rules.toml"), [DOUBTFUL, ODD, BAD].concat()).unwrap();
         Shop { dir, institution, settings: settings.to_owned() }
     }
 
@@ -72,7 +58,7 @@ impl Shop {
         );
         let path = self.dir.path().join("serve.toml");
         std::fs::write(&path, text).unwrap();
-        Sidecar::start_with(&["--config", path.to_str().unwrap()], &[("TOLLGATE_TOKEN_KEY", KEY)])
+        Sidecar::start_with(&["--config", path.to_str().unwrap()], &[TOKEN_KEY])
     }
 
     /// The last code that was sent.

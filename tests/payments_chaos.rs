@@ -12,14 +12,13 @@ use std::time::{Duration, Instant};
 
 use institution::Institution;
 use serde_json::{Value, json};
-use sidecar::{PATIENCE, Sidecar, try_ask};
+use sidecar::{PATIENCE, Sidecar, TOKEN_KEY, try_ask};
 
 #[path = "support/institution.rs"]
 mod institution;
 #[path = "support/sidecar.rs"]
 mod sidecar;
 
-const KEY: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const CARDS: [&str; 3] = ["4111 1111 1111 1111", "5555 5555 5555 4444", "3782 822463 10005"];
 /// A wallet's code, as a payer shows it.
 const SHOWN: &str = "28763443825664394";
@@ -108,7 +107,7 @@ impl World {
         );
         let path = at("serve.toml");
         std::fs::write(&path, text).unwrap();
-        Sidecar::start_with(&["--config", &path], &[("TOLLGATE_TOKEN_KEY", KEY)])
+        Sidecar::start_with(&["--config", &path], &[TOKEN_KEY])
     }
 }
 

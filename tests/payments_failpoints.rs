@@ -14,35 +14,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use institution::Institution;
+use rules::{DOUBTFUL, ODD};
 use serde_json::{Value, json};
-use sidecar::{PATIENCE, Sidecar, try_ask};
+use sidecar::{PATIENCE, Sidecar, TOKEN_KEY, try_ask};
 use tollgate::failpoint::Failpoint;
 
 #[path = "support/institution.rs"]
 mod institution;
+#[path = "support/rules.rs"]
+mod rules;
 #[path = "support/sidecar.rs"]
 mod sidecar;
 
 const VISA: &str = "4111 1111 1111 1111";
-const KEY: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-
-const RULES: &str = r#"
-[[rule]]
-id = "doubtful"
-when = 'device_os == "doubtful"'
-then = "challenge"
-reason = "DOUBTFUL"
-example.fires = [{ device_os = "doubtful" }]
-example.quiet = [{ device_os = "plain" }]
-
-[[rule]]
-id = "odd"
-when = 'device_os == "odd"'
-then = "review"
-reason = "ODD"
-example.fires = [{ device_os = "odd" }]
-example.quiet = [{ device_os = "plain" }]
-"#;
 
 /// Orders that are paid for no other reason than that journals go on to their next files.
 const FILLERS: usize = 40;
@@ -72,7 +56,7 @@ impl World {
             &["--keys", keys.to_str().unwrap(), "--pay-after", "0"],
         );
         std::fs::create_dir_all(dir.path().join("rules/lists")).unwrap();
-        std::fs::write(dir.path().join("rules/rules.toml"), RULES).unwrap();
+        std::fs::write(dir.path().join("rules/rules.toml"), [DOUBTFUL, ODD].concat()).unwrap();
         let list = "kind = \"token\"\nabout = \"of a test\"\nitems = []\n";
         std::fs::write(dir.path().join("rules/lists/stolen.toml"), list).unwrap();
         std::fs::write(dir.path().join("secret"), "s".repeat(32)).unwrap();
@@ -138,7 +122,7 @@ impl World {
     }
 
     fn open(&self, failpoint: &str) -> Sidecar {
-        let variables = [("TOLLGATE_TOKEN_KEY", KEY), ("TOLLGATE_FAILPOINT", failpoint)];
+        let variables = [TOKEN_KEY, ("TOLLGATE_FAILPOINT", failpoint)];
         let count = if failpoint.is_empty() { 1 } else { 2 };
         let listen = format!("--listen={}", self.listen);
         Sidecar::spawn(&[], &["--config", &self.config(), &listen], &variables[..count])

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use shop::{Shop, on, pay};
-use sidecar::Sidecar;
+use sidecar::{Sidecar, TOKEN_KEY};
 
 #[path = "support/institution.rs"]
 mod institution;
@@ -287,7 +287,7 @@ fn a_list_that_is_not_there_stops_the_start() {
     let shop = Shop::new(RULES, &LISTS, "[[payments.on_fraud]]\nfield = 'card'\nlist = 'stolem'\n");
     let command = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"))
         .args(["serve", "--config", &shop.config(), "--listen", "127.0.0.1:0", "--admin", ""])
-        .env("TOLLGATE_TOKEN_KEY", shop::KEY)
+        .env(TOKEN_KEY.0, TOKEN_KEY.1)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&command.stderr).into_owned();

@@ -3,12 +3,15 @@
 
 use std::time::{Duration, Instant};
 
+use rules::ODD;
 use serde_json::{Value, json};
 use shop::{Shop, on, pay};
-use sidecar::{PATIENCE, Sidecar};
+use sidecar::{PATIENCE, Sidecar, TOKEN_KEY};
 
 #[path = "support/institution.rs"]
 mod institution;
+#[path = "support/rules.rs"]
+mod rules;
 #[path = "support/shop.rs"]
 mod shop;
 #[path = "support/sidecar.rs"]
@@ -18,15 +21,7 @@ const VISA: &str = "4111 1111 1111 1111";
 /// Declined by the simulated institution: not enough on it.
 const EMPTY: &str = "4000 0000 0000 9995";
 
-const RULES: &str = r#"
-[[rule]]
-id = "odd"
-when = 'device_os == "odd"'
-then = "review"
-reason = "ODD"
-example.fires = [{ device_os = "odd" }]
-example.quiet = [{ device_os = "plain" }]
-
+const AGAIN: &str = r#"
 [[rule]]
 id = "again"
 when = 'count(card, 1h, declined) >= 3'
@@ -80,7 +75,7 @@ fn card(order: &str, number: &str, os: &str) -> String {
 #[test]
 fn the_engine_hears_of_what_became_of_a_payment_once_however_the_process_ended() {
     for (failpoint, known, lost) in [("call-recorded:3", 0, 1), ("settlement-given:3", 1, 0)] {
-        let shop = Shop::new(RULES, &[], "");
+        let shop = Shop::new(&[ODD, AGAIN].concat(), &[], "");
         let mut sidecar = shop.open_at(failpoint);
         for order in ["o1", "o2"] {
             assert_eq!(try_pay(&sidecar, order, EMPTY).unwrap().json()["state"], "declined");
@@ -112,7 +107,7 @@ fn the_engine_hears_of_what_became_of_a_payment_once_however_the_process_ended()
 
 #[test]
 fn who_comes_with_a_payment_at_the_same_time_finds_it_decided() {
-    let shop = Shop::new(RULES, &[], "");
+    let shop = Shop::new(&[ODD, AGAIN].concat(), &[], "");
     let sidecar = shop.open();
     let (orders, callers) = (12, 8);
     for n in 0..orders {
@@ -145,7 +140,7 @@ fn who_comes_with_a_payment_at_the_same_time_finds_it_decided() {
 
 #[test]
 fn whoever_looks_after_a_restart_sees_what_the_engine_said() {
-    let shop = Shop::new(RULES, &[], "");
+    let shop = Shop::new(&[ODD, AGAIN].concat(), &[], "");
     let mut sidecar = shop.open();
     let held = pay(&sidecar, "o1", "10.00 EUR", VISA, json!({ "device_os": "odd" })).json();
     assert_eq!(held["state"], "review_held");
@@ -164,7 +159,7 @@ fn whoever_looks_after_a_restart_sees_what_the_engine_said() {
 
 #[test]
 fn a_report_of_fraud_ends_the_review_and_lets_the_money_go() {
-    let shop = Shop::new(RULES, &[], "");
+    let shop = Shop::new(&[ODD, AGAIN].concat(), &[], "");
     let sidecar = shop.open();
     let held = pay(&sidecar, "o1", "10.00 EUR", VISA, json!({ "device_os": "odd" })).json();
     assert_eq!((held["state"].as_str(), shop.institution.sum("held")), (Some("review_held"), 1_000));
@@ -181,7 +176,7 @@ fn a_report_of_fraud_ends_the_review_and_lets_the_money_go() {
 #[cfg(feature = "failpoints")]
 #[test]
 fn a_review_that_fraud_has_ended_ends_after_a_crash() {
-    let shop = Shop::new(RULES, &[], "");
+    let shop = Shop::new(&[ODD, AGAIN].concat(), &[], "");
     let mut sidecar = shop.open_at("label-listed");
     let held = pay(&sidecar, "o1", "10.00 EUR", VISA, json!({ "device_os": "odd" })).json();
     let report = r#"{"id":"t1","event":"reported","type":"stolen"}"#;
@@ -197,7 +192,8 @@ fn a_review_that_fraud_has_ended_ends_after_a_crash() {
 /// The next file of the payments' journal can't be made: a folder is where it is written.
 #[test]
 fn a_disk_that_is_full_takes_nothing_new_and_ends_what_is_under_way() {
-    let shop = Shop::new(RULES, &[], "[[payments.merchant]]\nid = 'anybody'\ncapture = 'manual'\n");
+    let shop =
+        Shop::new(&[ODD, AGAIN].concat(), &[], "[[payments.merchant]]\nid = 'anybody'\ncapture = 'manual'\n");
     let sidecar = shop.open();
     let one = pay(&sidecar, "o1", "10.00 EUR", VISA, json!({})).json();
     let other = pay(&sidecar, "o2", "10.00 EUR", VISA, json!({})).json();
@@ -238,11 +234,10 @@ fn a_disk_that_is_full_takes_nothing_new_and_ends_what_is_under_way() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_fails_ends_payments_before_anybody_is_asked_for_money() {
-    let shop = Shop::new(RULES, &[], "");
+    let shop = Shop::new(&[ODD, AGAIN].concat(), &[], "");
     // The signal that comes with the limit would end the process; the error is what a disk says.
     let ignoring = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"];
-    let variables = [("TOLLGATE_TOKEN_KEY", shop::KEY)];
-    let mut sidecar = Sidecar::spawn(&ignoring, &["--config", &shop.config()], &variables);
+    let mut sidecar = Sidecar::spawn(&ignoring, &["--config", &shop.config()], &[TOKEN_KEY]);
     assert!(sidecar.listens(), "{}", sidecar.log());
     let paid = pay(&sidecar, "o1", "10.00 EUR", VISA, json!({})).json();
     assert_eq!(paid["state"], "captured");

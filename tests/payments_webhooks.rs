@@ -12,14 +12,13 @@ use base64::Engine as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use institution::Institution;
 use serde_json::{Value, json};
-use sidecar::{PATIENCE, Sidecar};
+use sidecar::{PATIENCE, Sidecar, TOKEN_KEY};
 
 #[path = "support/institution.rs"]
 mod institution;
 #[path = "support/sidecar.rs"]
 mod sidecar;
 
-const KEY: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// Nothing comes within so long: nothing comes.
 const QUIET: Duration = Duration::from_millis(600);
@@ -166,7 +165,7 @@ impl Shop {
     }
 
     fn open(&self, merchant: &str) -> Sidecar {
-        Sidecar::start_with(&["--config", &self.settings(merchant)], &[("TOLLGATE_TOKEN_KEY", KEY)])
+        Sidecar::start_with(&["--config", &self.settings(merchant)], &[TOKEN_KEY])
     }
 
     /// The merchant's settings with a webhook.
@@ -320,7 +319,7 @@ fn wrong_settings_are_named() {
 fn refused(config: &Path) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
     command.args(["serve", "--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--config"]).arg(config);
-    let mut child = command.env("TOLLGATE_TOKEN_KEY", KEY).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.env(TOKEN_KEY.0, TOKEN_KEY.1).stderr(Stdio::piped()).spawn().unwrap();
     let start = Instant::now();
     while child.try_wait().unwrap().is_none() {
         if start.elapsed() > PATIENCE {

@@ -3,10 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::institution::Institution;
-use crate::sidecar::{Answer, Sidecar};
+use crate::sidecar::{Answer, Sidecar, TOKEN_KEY};
 
 pub const VISA: &str = "4111 1111 1111 1111";
-const KEY: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 const RULES: &str = r#"
 [[rule]]
@@ -71,7 +70,7 @@ impl Shop {
         );
         let path = self.dir.path().join("serve.toml");
         std::fs::write(&path, text).unwrap();
-        Sidecar::start_with(&["--config", path.to_str().unwrap()], &[("TOLLGATE_TOKEN_KEY", KEY)])
+        Sidecar::start_with(&["--config", path.to_str().unwrap()], &[TOKEN_KEY])
     }
 
     /// The codes that were sent, as the file has them.

@@ -5,10 +5,7 @@
 use serde_json::{Value, json};
 
 use super::institution::Institution;
-use super::sidecar::{Answer, Sidecar};
-
-/// The key of card tokens.
-pub const KEY: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+use super::sidecar::{Answer, Sidecar, TOKEN_KEY};
 
 /// A folder with rules, journals and settings.
 pub struct Shop {
@@ -71,7 +68,7 @@ impl Shop {
 
     /// Ends by itself at a failpoint, in a build that has them.
     pub fn open_at(&self, failpoint: &str) -> Sidecar {
-        let variables = [("TOLLGATE_TOKEN_KEY", KEY), ("TOLLGATE_FAILPOINT", failpoint)];
+        let variables = [TOKEN_KEY, ("TOLLGATE_FAILPOINT", failpoint)];
         let count = if failpoint.is_empty() { 1 } else { 2 };
         Sidecar::start_with(&["--config", &self.config()], &variables[..count])
     }

@@ -8,6 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// The variable with the key of card tokens, for sidecars that see card numbers.
+pub const TOKEN_KEY: (&str, &str) =
+    ("TOLLGATE_TOKEN_KEY", "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
 /// How long anything may take before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 

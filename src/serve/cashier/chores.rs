@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::happen::{Fault, advance, changed, follow, happen};
+use super::later::Later;
 use super::settings::Payments;
 use super::{Cashier, ask, fraud, settling, webhooks};
 use crate::pay::{
@@ -50,7 +51,7 @@ fn left(payment: &Payment, settings: &Payments) -> Option<Duration> {
 }
 
 /// What was waited for when another process ended.
-pub(super) fn waiting(book: &Book, settings: &Payments) -> Vec<(Instant, PaymentId)> {
+pub(super) fn waiting(book: &Book, settings: &Payments) -> Later {
     let now = Instant::now();
     let due = |payment: &Payment| Some((now + left(payment, settings)?, payment.id().clone()));
     book.payments().filter_map(due).collect()
@@ -61,13 +62,8 @@ impl Cashier {
     pub(super) fn expires(&self, payment: &PaymentId) {
         let left = self.book.lock().any(payment).and_then(|p| left(p, &self.settings));
         if let Some(left) = left {
-            self.due.lock().push((Instant::now() + left, payment.clone()));
+            self.due.add(Instant::now() + left, payment.clone());
         }
-    }
-
-    fn overdue(&self, now: Instant) -> Vec<PaymentId> {
-        let mut due = self.due.lock();
-        due.extract_if(.., |(at, _)| *at <= now).map(|(_, payment)| payment).collect()
     }
 }
 
@@ -133,17 +129,17 @@ pub(super) async fn run(app: Arc<App>, cashier: Arc<Cashier>) {
                 tokio::spawn(query(app.clone(), cashier.clone(), asking.clone(), call));
             }
         }
-        for payment in cashier.settling.overdue(now) {
+        for payment in cashier.settling.again.due(now) {
             if let Err(fault) = settling::settle(&app, &cashier, &payment).await {
                 tell(&payment, fault);
             }
         }
-        for payment in cashier.frauds.overdue(now) {
+        for payment in cashier.frauds.again.due(now) {
             if let Err(fault) = fraud::tell(&app, &cashier, &payment).await {
                 tell(&payment, fault);
             }
         }
-        for payment in cashier.overdue(now) {
+        for payment in cashier.due.due(now) {
             expire(&app, &cashier, &payment).await;
         }
         cashier.held.retain(|_, held| held.until > now);
@@ -179,7 +175,7 @@ async fn expire(app: &Arc<App>, cashier: &Arc<Cashier>, payment: &PaymentId) {
     let Some((merchant, state, left)) = found else { return };
     // It has changed meanwhile, and may wait anew.
     if left > ROUND {
-        return cashier.due.lock().push((Instant::now() + left, payment.clone()));
+        return cashier.due.add(Instant::now() + left, payment.clone());
     }
     let change = match state {
         State::Challenged => Change::ChallengeEnded(ChallengeResult::Expired),

@@ -16,7 +16,7 @@ impl Cashier {
             (
                 "payments_waiting",
                 "Payments that wait for their payer or for somebody to look.",
-                self.due.lock().len() as f64,
+                self.due.len() as f64,
             ),
             ("payments_held", "Payments that are held for review.", held as f64),
             (

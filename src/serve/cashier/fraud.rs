@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::Cashier;
 use super::happen::Fault;
+use super::later::Later;
 use crate::error::{Error, ErrorKind};
 use crate::failpoint::{Failpoint, reach};
 use crate::list::{Editor, FRAUD, LIST_VALUE_BYTES_MAX, ListEdit, ListItem, ListKind};
@@ -63,7 +64,7 @@ pub(super) struct Frauds {
     /// One payment after the other, so that what was said last is what is listed.
     turn: tokio::sync::Mutex<()>,
     /// What could not be told, and when that is tried again.
-    again: Mutex<Vec<(Instant, PaymentId)>>,
+    pub(super) again: Later,
 }
 
 impl Frauds {
@@ -75,7 +76,7 @@ impl Frauds {
             wanted,
             listed: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
-            again: Mutex::default(),
+            again: Later::default(),
         })
     }
 
@@ -85,7 +86,7 @@ impl Frauds {
         for payment in book.payments() {
             let Some(label) = payment.label() else { continue };
             if lists_forget || payment.untold().is_some() {
-                self.again.lock().push((now, payment.id().clone()));
+                self.again.add(now, payment.id().clone());
             }
             if label.fraud {
                 self.wanted
@@ -102,12 +103,6 @@ impl Frauds {
             let mut listed = self.listed.lock();
             listed.entry((number, value)).or_default().insert(payment.id().clone(), label.since);
         }
-    }
-
-    /// What is to be tried again by now.
-    pub(super) fn overdue(&self, now: Instant) -> Vec<PaymentId> {
-        let mut again = self.again.lock();
-        again.extract_if(.., |(at, _)| *at <= now).map(|(_, payment)| payment).collect()
     }
 }
 
@@ -186,7 +181,7 @@ pub(super) async fn tell(app: &App, cashier: &Arc<Cashier>, payment: &PaymentId)
             ];
             log::event(Level::Warn, "not_listed", &fields);
             let next = Instant::now() + cashier.settings.ask_again_max.0;
-            frauds.again.lock().push((next, payment.clone()));
+            frauds.again.add(next, payment.clone());
             return Ok(());
         }
     }

@@ -13,7 +13,7 @@
 //! | `proofs.rs` `stepup.rs` | how does a payer prove that it is them, and is it? |
 //! | `codes.rs` `sender.rs` | may a code be sent, and by whom? |
 //! | `accounts.rs` | which payers have an authenticator? |
-//! | `chores.rs` | what has become of what nobody asks about? |
+//! | `chores.rs` `later.rs` | what has become of what nobody asks about, and when is it looked at? |
 //! | `fraud.rs` | what do lists and training learn of fraud? |
 //! | `monitoring.rs` | how much of a merchant is disputed, as the schemes count? |
 //! | `reviews.rs` | what waits for somebody to look? |
@@ -35,6 +35,7 @@ mod fraud;
 mod happen;
 pub(crate) mod kept;
 mod lanes;
+mod later;
 mod merchants;
 mod monitoring;
 mod orders;
@@ -72,6 +73,7 @@ use crate::error::Error;
 use crate::journal::Chronicle;
 use crate::pay::{Book, CallKey, CallSecret, CodeSecret, PaymentId, Record};
 use fraud::Frauds;
+use later::Later;
 use merchants::Merchants;
 use monitoring::Figures;
 use proofs::Proof;
@@ -110,7 +112,7 @@ pub(super) struct Cashier {
     /// What institutions may have been asked for.
     calls: Mutex<Calls>,
     /// What is over at some time if nobody does anything.
-    due: Mutex<Vec<(Instant, PaymentId)>>,
+    due: Later,
     /// Nonces of signed requests.
     nonces: Nonces,
     /// Something is to be looked after.
@@ -221,7 +223,7 @@ impl Cashier {
         log::event(Level::Info, "payments_recovered", &fields);
         let sent = unfinished.into_iter().map(|call| call.key).collect();
         let cashier = Cashier {
-            due: Mutex::new(chores::waiting(&book, settings)),
+            due: chores::waiting(&book, settings),
             book: Mutex::new(book),
             chronicle,
             codes: CodeSecret::new(code),
@@ -243,9 +245,8 @@ impl Cashier {
             reviews: Mutex::new(reviews),
             figures: Mutex::new(figures),
         };
-        let waiting: Vec<PaymentId> = cashier.due.lock().iter().map(|(_, payment)| payment.clone()).collect();
-        for payment in &waiting {
-            cashier.settle_proof(payment);
+        for payment in cashier.due.all() {
+            cashier.settle_proof(&payment);
         }
         Ok(Some(Arc::new(cashier)))
     }

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use super::Cashier;
 use super::assess::vouched;
 use super::happen::Fault;
+use super::later::Later;
 use crate::error::Error;
 use crate::failpoint::{Failpoint, reach};
 use crate::journal::{self, Busy};
@@ -36,7 +37,7 @@ pub(super) struct Settling {
     told: Mutex<Vec<Told>>,
     wake: Notify,
     /// What could not be given, and when that is tried again.
-    again: Mutex<Vec<(Instant, PaymentId)>>,
+    pub(super) again: Later,
 }
 
 /// The engine knows so many settlements of a payment, the last one by this record of its journal.
@@ -83,7 +84,7 @@ impl Settling {
                 settling.told(payment, payment.settled() + count as u32, by);
             }
             if count < payment.unsettled().len() {
-                settling.again.lock().push((now, payment.id().clone()));
+                settling.again.add(now, payment.id().clone());
             }
             (known, lost) = (known + count, lost + payment.unsettled().len() - count);
         }
@@ -99,12 +100,6 @@ impl Settling {
     fn note(&self, told: Told) {
         self.told.lock().push(told);
         self.wake.notify_one();
-    }
-
-    /// What is to be tried again by now.
-    pub(super) fn overdue(&self, now: Instant) -> Vec<PaymentId> {
-        let mut again = self.again.lock();
-        again.extract_if(.., |(at, _)| *at <= now).map(|(_, payment)| payment).collect()
     }
 }
 
@@ -133,7 +128,7 @@ pub(super) async fn settle(app: &App, cashier: &Cashier, payment: &PaymentId) ->
     };
     done.map_err(|busy| {
         let next = Instant::now() + cashier.settings.ask_again.0;
-        settling.again.lock().push((next, payment.clone()));
+        settling.again.add(next, payment.clone());
         not_recorded(&busy).into()
     })
 }
@@ -143,43 +138,45 @@ pub(super) async fn settle(app: &App, cashier: &Cashier, payment: &PaymentId) ->
 type Given = Option<(u32, Option<crate::serve::keeper::Recorded>)>;
 
 fn give(app: &App, cashier: &Cashier, payment: &PaymentId) -> Result<Given, Busy> {
-    let book = || cashier.book.lock().any(payment).cloned();
     // Held for as long as is given: whoever comes meanwhile finds it done.
     let mut given = cashier
         .settling
         .given
         .entry(payment.clone())
         .or_insert_with(|| cashier.book.lock().any(payment).map_or(0, Payment::settled));
-    let Some(known) = book() else { return Ok(None) };
-    let all = known.settlements();
-    let waiting = all.get(*given as usize..).unwrap_or_default();
-    if waiting.is_empty() {
+    // Only what is read here: the book keeps much more of a payment.
+    let known = cashier.book.lock().any(payment).map(|p| {
+        let waiting = p.settlements().get(*given as usize..).unwrap_or_default().to_vec();
+        (waiting, p.facts().to_vec(), p.three_ds().cloned())
+    });
+    let Some((waiting, facts, three_ds)) = known.filter(|(waiting, ..)| !waiting.is_empty()) else {
         return Ok(None);
-    }
+    };
+    let all = *given + waiting.len() as u32;
     // Given up before anybody had decided about it: no window knows it.
-    if known.facts().is_empty() {
-        *given = all.len() as u32;
+    if facts.is_empty() {
+        *given = all;
         return Ok(Some((*given, None)));
     }
     let turn = app.keeper.turn();
     desk::at(app, turn.current(), |desk| {
         // A rule folder that has lost a field may not read what it once wrote; the payment goes on without.
-        if let Err(problem) = desk.read_kept(known.facts()) {
+        if let Err(problem) = desk.read_kept(&facts) {
             let fields = [
                 ("payment", payment.as_str().into()),
                 ("detail", String::from_utf8_lossy(&problem.json()).into_owned().into()),
             ];
             log::event(Level::Warn, "not_settled", &fields);
-            *given = all.len() as u32;
+            *given = all;
             return Ok(Some((*given, None)));
         }
         // What the challenge came to is known by now.
-        for (id, value) in known.three_ds().iter().copied().flat_map(vouched).flatten() {
+        for (id, value) in three_ds.iter().flat_map(vouched).flatten() {
             let _ = desk.payment.set(turn.current().pipeline().schema(), id, value);
         }
         let mut last = None;
         for (status, _) in waiting {
-            let (_, recorded) = turn.settle(&desk.payment, Settlement { status: *status })?;
+            let (_, recorded) = turn.settle(&desk.payment, Settlement { status })?;
             *given += 1;
             last = Some(recorded);
         }
