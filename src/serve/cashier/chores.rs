@@ -73,13 +73,14 @@ struct Patience {
     pause: Duration,
 }
 
-/// Takes on what another process had authorized and not captured when it ended, several at a time.
-async fn take_on(app: Arc<App>, cashier: Arc<Cashier>) {
-    let authorized: Vec<PaymentId> = {
-        let book = cashier.book.lock();
-        let left = |p: &&Payment| p.state() == State::Authorized && p.open().is_none();
-        book.payments().filter(left).map(|p| p.id().clone()).collect()
-    };
+/// What another process had authorized and not captured when it ended, as long as nobody has asked for anything.
+fn left_authorized(cashier: &Cashier) -> Vec<PaymentId> {
+    let left = |p: &&Payment| p.state() == State::Authorized && p.open().is_none();
+    cashier.book.lock().payments().filter(left).map(|p| p.id().clone()).collect()
+}
+
+/// Takes on what was left, several at a time.
+async fn take_on(app: Arc<App>, cashier: Arc<Cashier>, authorized: Vec<PaymentId>) {
     let mut taken = JoinSet::new();
     for payment in authorized {
         if taken.len() >= QUERIES_MAX {
@@ -105,8 +106,7 @@ async fn query(app: Arc<App>, cashier: Arc<Cashier>, asking: Arc<AtomicUsize>, c
 }
 
 /// Looks after payments until the process ends.
-pub(super) async fn run(app: Arc<App>, cashier: Arc<Cashier>) {
-    tokio::spawn(take_on(app.clone(), cashier.clone()));
+async fn run(app: Arc<App>, cashier: Arc<Cashier>) {
     let asking = Arc::new(AtomicUsize::new(0));
     cashier.work.notify_one();
     let mut patience: HashMap<CallKey, Patience> = HashMap::new();
@@ -201,6 +201,7 @@ fn tell(payment: &PaymentId, fault: Fault) {
 /// Begins to look after payments, on the runtime it is called from.
 pub(in crate::serve) fn start(app: &Arc<App>) {
     if let Some(cashier) = &app.cashier {
+        tokio::spawn(take_on(app.clone(), cashier.clone(), left_authorized(cashier)));
         tokio::spawn(run(app.clone(), cashier.clone()));
         tokio::spawn(webhooks::run(cashier.clone()));
         tokio::spawn(settling::run(app.clone(), cashier.clone()));
