@@ -23,6 +23,9 @@ use crate::velocity::{Limits, Op, Status, Velocity};
 /// Payments that one rayon task assesses together: enough to pay for the task, few enough to stay
 /// in the cache.
 const ROWS_PER_TASK: usize = 256;
+/// Fewer payments than this are decided faster one by one than column by column.
+#[cfg(feature = "serve")]
+const COLUMNS_MIN: usize = 4;
 
 /// Scores payments. Share it between threads by reference or `Arc`; every method takes `&self`.
 ///
@@ -331,16 +334,45 @@ impl Current {
         &self.0.pipeline
     }
 
-    /// As [`Engine::score`].
-    #[cfg(feature = "serve")]
-    pub(crate) fn score(&self, payment: &Payment) -> Decision {
-        self.0.score(payment)
-    }
-
     /// As [`Engine::score`]; `draw` is called once, while everything that the payment shares with others is
     /// held: decisions made again in the order of what was drawn are the same. It must not wait.
     pub(crate) fn score_drawing<N>(&self, payment: &Payment, draw: impl FnOnce() -> N) -> (Decision, N) {
         self.0.decide(payment, |v, p, filters, out| v.observe_drawing(p, filters, out, draw))
+    }
+
+    /// Decides about payments in their order, as one by one; all are observed before the first is decided.
+    /// `draw` is called for each as in [`Current::score_drawing`].
+    #[cfg(feature = "serve")]
+    pub(crate) fn score_each<N>(
+        &self,
+        payments: &[&Payment],
+        mut draw: impl FnMut(usize) -> N,
+    ) -> Vec<(Decision, N)> {
+        let State { pipeline, velocity } = &**self.0;
+        let width = pipeline.plan().aggregates().len();
+        with_activity(width * payments.len(), |activity| {
+            let (mut facts, mut degraded, mut drawn) = (Vec::new(), Vec::new(), Vec::new());
+            facts.reserve_exact(payments.len());
+            degraded.reserve_exact(payments.len());
+            drawn.reserve_exact(payments.len());
+            let mut rest = &mut *activity;
+            for (i, &payment) in payments.iter().enumerate() {
+                let (row, others) = std::mem::take(&mut rest).split_at_mut(width);
+                rest = others;
+                let filters = pipeline.filters(payment);
+                let (flags, n) = velocity.observe_drawing(payment, filters, row, || draw(i));
+                facts.push(Facts::new(payment, row));
+                degraded.push(flags);
+                drawn.push(n);
+            }
+            if payments.len() < COLUMNS_MIN {
+                let rows = facts.iter().zip(degraded).zip(drawn);
+                return rows.map(|((facts, flags), n)| (pipeline.decide(*facts, flags), n)).collect();
+            }
+            let mut decisions = vec![Decision::NONE; payments.len()];
+            pipeline.decide_all(&facts, &degraded, &mut decisions);
+            decisions.into_iter().zip(drawn).collect()
+        })
     }
 
     /// As [`Engine::preview`].

@@ -157,6 +157,50 @@ fn batches_are_answered_line_by_line_in_order() {
 }
 
 #[test]
+fn payments_that_come_together_are_decided_one_after_the_other() {
+    let (rules, journal) = (folder(50, "decline"), tempfile::tempdir().unwrap());
+    let (rules, journal) = (path(&rules), journal.path().display().to_string());
+    for more in [&[][..], &["--journal", &journal]] {
+        let sidecar = Sidecar::start(
+            &[&["--rules", &rules, "--threads", "1", "--set", "empty_past=true"], more].concat(),
+        );
+        let body = |n: usize| match n % 9 {
+            8 => "not JSON".to_owned(),
+            _ => payment(&format!("p{n}")).replace('}', r#","device":"d1"}"#),
+        };
+        let mut sockets: Vec<_> = (0..90).map(|_| sidecar.connect()).collect();
+        // While it can't look, all of them come.
+        sidecar.signal("STOP");
+        for (n, socket) in sockets.iter_mut().enumerate() {
+            let body = body(n);
+            let head =
+                format!("POST /v1/score HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+            socket.write_all((head + &body).as_bytes()).unwrap();
+        }
+        sidecar.signal("CONT");
+        let mut outcomes = std::collections::BTreeMap::new();
+        for (n, socket) in sockets.iter_mut().enumerate() {
+            let answer = read_answer(socket).unwrap();
+            if n % 9 == 8 {
+                assert_eq!(answer.status, 400, "{}", answer.body);
+                continue;
+            }
+            let decision = answer.json();
+            assert_eq!(decision["id"], format!("p{n}").as_str());
+            *outcomes.entry(decision["outcome"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+        }
+        // The third of the device and all after it have two before them.
+        assert_eq!(outcomes, [("approve".to_owned(), 2), ("review".to_owned(), 78)].into());
+        assert_eq!(sidecar.metric("tollgate_stage_seconds_count{stage=\"score\"}"), 80.0);
+    }
+    let replay = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(["replay", &journal, "--rules", &rules])
+        .output()
+        .unwrap();
+    assert!(replay.status.success(), "{}", String::from_utf8_lossy(&replay.stderr));
+}
+
+#[test]
 fn settlements_are_learnt() {
     let dir = folder(100, "review");
     let sidecar = Sidecar::start(&["--rules", &path(&dir), "--set", "empty_past=true"]);

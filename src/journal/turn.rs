@@ -52,6 +52,43 @@ impl<'a> Turn<'a> {
         })
     }
 
+    /// As [`Turn::score`] for each in its order; all are observed before the first is decided.
+    #[cfg(feature = "serve")]
+    pub fn score_each(&self, payments: &[&Payment]) -> Vec<Result<(Decision, Ticket), Busy>> {
+        let log = self.journal.log();
+        let (mut bytes, mut said) = (Vec::new(), Vec::new());
+        let put = |payment: &&Payment| {
+            let start = bytes.len();
+            put_payment(&mut bytes, self.current.schema(), payment);
+            start..bytes.len()
+        };
+        let parts: Vec<_> = payments.iter().map(put).collect();
+        let parts: Vec<&[u8]> = parts.into_iter().map(|part| &bytes[part]).collect();
+        let admit = |part: &&'_ [u8]| log.admit(part.len() + DECISION_BYTES);
+        let admitted: Vec<Result<(), Busy>> = parts.iter().map(admit).collect();
+        let among = || admitted.iter().enumerate().filter(|(_, a)| a.is_ok()).map(|(place, _)| place);
+        let asked: Vec<&Payment> = among().map(|place| payments[place]).collect();
+        let mut pending: Vec<Pending<'_>> =
+            among().map(|place| Pending::new(log, Record::Observed { payment: parts[place] })).collect();
+        let decided = self.current.score_each(&asked, |i| pending[i].draw());
+        let put = |(decision, _): &(Decision, u64)| {
+            let start = said.len();
+            put_decision(&mut said, decision);
+            start..said.len()
+        };
+        let ends: Vec<_> = decided.iter().map(put).collect();
+        for (pending, end) in pending.iter_mut().zip(ends) {
+            if let Record::Observed { payment } = pending.record {
+                pending.record = Record::Scored { payment, decision: &said[end] };
+            }
+        }
+        // In their order, so that none waits for an earlier one.
+        drop(pending);
+        let mut decided = decided.into_iter().map(|(decision, lsn)| (decision, self.journal.ticket(lsn)));
+        let answers = admitted.into_iter().map(|admitted| admitted.map(|()| decided.next()).transpose());
+        answers.flatten().collect()
+    }
+
     /// Records a decision that was made without the payment's score, by a policy; nothing is remembered of it.
     #[cfg(feature = "serve")]
     pub fn unscored(&self, payment: &Payment, decision: Decision) -> Result<Ticket, Busy> {

@@ -26,6 +26,8 @@ pub(super) struct Desk {
     pipeline: Arc<Pipeline>,
     decoder: JsonDecoder,
     pub(super) payment: Payment,
+    /// Payments that are read and wait for the next step.
+    by: Vec<Payment>,
     rows: Rows,
     sheet: Sheet,
     pub(super) hits: RuleHits,
@@ -63,6 +65,7 @@ impl Desk {
         Desk {
             decoder: JsonDecoder::new(pipeline.schema().clone(), settings),
             payment: Payment::new(pipeline.schema()),
+            by: Vec::new(),
             rows: Rows::new(&pipeline),
             sheet: Sheet::json_lines(&answer::columns()),
             hits: app.metrics.rule_hits(&pipeline),
@@ -108,6 +111,21 @@ impl Desk {
     /// When the schema of today can't read it.
     pub(super) fn read_kept(&mut self, line: &[u8]) -> Result<(), Problem> {
         self.decoder.read(line.trim_ascii_end(), &mut self.payment).map_err(Problem::row)
+    }
+
+    /// Puts the payment by at a place, and takes up the one that is there.
+    pub(super) fn put_by(&mut self, place: usize) {
+        while self.by.len() <= place {
+            self.by.push(Payment::new(self.pipeline.schema()));
+        }
+        if let Some(by) = self.by.get_mut(place) {
+            std::mem::swap(by, &mut self.payment);
+        }
+    }
+
+    /// The payment that was put by at a place.
+    pub(super) fn at_place(&self, place: usize) -> &Payment {
+        self.by.get(place).unwrap_or(&self.payment)
     }
 
     /// The decision as a line of JSON, with its line's end.

@@ -241,14 +241,20 @@ impl Turn<'_> {
         }
     }
 
-    /// Scores and remembers.
+    /// Scores and remembers payments in their order, one answer for each.
     ///
     /// # Errors
-    /// When it can't be recorded; nothing is remembered then.
-    pub(super) fn score(&self, payment: &Payment) -> Result<(Decision, Recorded), Busy> {
+    /// For each, when it can't be recorded; nothing is remembered of it then.
+    pub(super) fn score_each(&self, payments: &[&Payment]) -> Vec<Result<(Decision, Recorded), Busy>> {
         match self {
-            Turn::Memory(current) => Ok((current.score(payment), Recorded::default())),
-            Turn::Journal(turn) => turn.score(payment).map(|(d, ticket)| (d, Recorded(Some(ticket)))),
+            Turn::Memory(current) => {
+                let decided = current.score_each(payments, |_| ()).into_iter();
+                decided.map(|(decision, ())| Ok((decision, Recorded::default()))).collect()
+            }
+            Turn::Journal(turn) => {
+                let decided = turn.score_each(payments).into_iter();
+                decided.map(|d| d.map(|(decision, ticket)| (decision, Recorded(Some(ticket))))).collect()
+            }
         }
     }
 

@@ -27,6 +27,7 @@ mod body;
 mod brakes;
 mod budget;
 mod cashier;
+mod cohort;
 pub(crate) mod config;
 mod console;
 mod control;

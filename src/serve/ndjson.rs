@@ -20,7 +20,7 @@ use super::app::App;
 use super::keys::Key;
 use super::problem::{Kind, Problem};
 use super::reply::Reply;
-use super::score::{self, Source};
+use super::score::{self, Asked, Source};
 use crate::journal::Ticket;
 
 /// Payments that are decided before others have their turn on this thread.
@@ -102,7 +102,7 @@ impl Batch {
                     if let Some(problem) = ready!(self.poll_read(cx)) {
                         self.state = State::Done;
                         self.line += 1;
-                        self.problem(&problem, &mut out);
+                        self.problem(self.line, &problem, &mut out);
                         return Poll::Ready(Some(out.freeze()));
                     }
                 }
@@ -121,7 +121,8 @@ impl Batch {
         self.state = State::Done;
         let detail = format!("from line {first} on nothing is known to be recorded");
         let mut out = BytesMut::new();
-        self.problem(&Problem::new(Kind::NotRecorded, detail).remedy("send these lines again"), &mut out);
+        let problem = Problem::new(Kind::NotRecorded, detail).remedy("send these lines again");
+        self.problem(self.line, &problem, &mut out);
         Poll::Ready(Some(out.freeze()))
     }
 
@@ -156,10 +157,25 @@ impl Batch {
 
     /// Decides about some of what is held; whether there is more that can be.
     fn decide(&mut self, out: &mut BytesMut) -> bool {
-        let max = self.app.config.limits.body_bytes;
+        let mut lines = Vec::with_capacity(ROWS_PER_TURN);
+        let taken = self.take(&mut lines);
+        self.score(&lines, out);
+        taken.unwrap_or_else(|problem| {
+            self.state = State::Done;
+            self.problem(self.line, &problem, out);
+            false
+        })
+    }
+
+    /// Takes the lines of one turn, with their numbers, from what is held; whether there are more.
+    ///
+    /// # Errors
+    /// What ends the batch after these lines.
+    fn take(&mut self, lines: &mut Vec<(u64, BytesMut)>) -> Result<bool, Problem> {
+        let limits = &self.app.config.limits;
         for _ in 0..ROWS_PER_TURN {
             if self.state == State::Done {
-                return false;
+                return Ok(false);
             }
             let end = memchr::memchr(b'\n', &self.held[self.searched..]).map(|i| self.searched + i);
             let line = match (end, self.state) {
@@ -169,55 +185,54 @@ impl Batch {
                     line
                 }
                 (None, State::Rest) if !self.held.is_empty() => self.held.split(),
-                (None, State::Reading) if self.held.len() > max => {
-                    self.state = State::Done;
+                (None, State::Reading) if self.held.len() > limits.body_bytes => {
                     self.line += 1;
-                    self.problem(&super::body::too_large(max), out);
-                    return false;
+                    return Err(super::body::too_large(limits.body_bytes));
                 }
                 (None, _) => {
                     self.searched = self.held.len();
-                    return false;
+                    return Ok(false);
                 }
             };
             self.searched = 0;
             self.line += 1;
-            if !line.trim_ascii().is_empty() {
-                self.row(&line, out);
+            if line.trim_ascii().is_empty() {
+                continue;
             }
+            self.rows += 1;
+            if self.rows > limits.batch_rows {
+                let max = limits.batch_rows;
+                let detail = format!("a batch has at most {max} rows; none from this one on was scored");
+                return Err(Problem::new(Kind::TooLarge, detail).remedy("send the rest as another batch"));
+            }
+            lines.push((self.line, line));
         }
-        true
+        Ok(true)
     }
 
-    fn row(&mut self, line: &[u8], out: &mut BytesMut) {
+    /// Decides about the lines of a turn, which has one place among what is in flight.
+    fn score(&mut self, lines: &[(u64, BytesMut)], out: &mut BytesMut) {
         let app = self.app.clone();
-        self.rows += 1;
-        if self.rows > app.config.limits.batch_rows {
-            self.state = State::Done;
-            let detail = format!(
-                "a batch has at most {} rows; none from this one on was scored",
-                app.config.limits.batch_rows
-            );
-            return self.problem(
-                &Problem::new(Kind::TooLarge, detail).remedy("send the rest as another batch"),
-                out,
-            );
-        }
         let Some(key) = app.keys.at(self.key) else { return };
+        let asked: Vec<Asked<'_>> =
+            lines.iter().map(|(_, body)| Asked { key, body, source: Source::Whole }).collect();
         let place = app.admission.place(key, app.config.overload.concurrency);
-        match score::at_once(&app, key, line, Source::Whole, place.as_ref().err().copied()) {
-            Ok((scored, recorded)) => {
-                out.extend_from_slice(&scored.line);
-                self.ticket = recorded.into_ticket().or(self.ticket.take());
+        let decided = score::each_at_once(&app, &asked, place.as_ref().err().copied());
+        for ((line, _), decided) in lines.iter().zip(decided) {
+            match decided {
+                Ok((scored, recorded)) => {
+                    out.extend_from_slice(&scored.line);
+                    self.ticket = recorded.into_ticket().or(self.ticket.take());
+                }
+                Err(problem) => self.problem(*line, &problem, out),
             }
-            Err(problem) => self.problem(&problem, out),
         }
     }
 
     /// A line that says what is wrong with a row.
-    fn problem(&self, problem: &Problem, out: &mut BytesMut) {
+    fn problem(&self, line: u64, problem: &Problem, out: &mut BytesMut) {
         out.extend_from_slice(b"{\"line\":");
-        out.extend_from_slice(itoa::Buffer::new().format(self.line).as_bytes());
+        out.extend_from_slice(itoa::Buffer::new().format(line).as_bytes());
         out.extend_from_slice(b",\"problem\":");
         out.extend_from_slice(&problem.json());
         out.extend_from_slice(b"}\n");

@@ -9,6 +9,7 @@ use hyper::{HeaderMap, Response};
 
 use super::admit::{self, Refused};
 use super::app::App;
+use super::cohort;
 pub(super) use super::desk::Source;
 use super::desk::{self, Desk};
 use super::idempotency;
@@ -19,6 +20,7 @@ use super::problem::Problem;
 use super::reply::Reply;
 use crate::decision::{Decision, Degraded, Outcome};
 use crate::journal::{Busy, Durability};
+use crate::payment::Payment;
 
 /// Says how long parsing, scoring and writing took.
 pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -28,6 +30,17 @@ const DEGRADED: HeaderName = HeaderName::from_static("x-risk-degraded");
 pub(super) const RECORD: HeaderName = HeaderName::from_static("x-risk-record");
 /// Says that an answer was given before.
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// A payment that is to be scored.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) key: &'a Key,
+    pub(super) body: &'a [u8],
+    pub(super) source: Source<'a>,
+}
+
+/// A decision and the promise that it is recorded, or why there is none.
+pub(super) type Decided = Result<(Scored, Recorded), Problem>;
 
 /// A payment that was decided.
 pub(super) struct Scored {
@@ -62,7 +75,16 @@ pub(super) async fn answer(
         Some(idempotency::Turn::First(claim)) => Some(claim),
         None => None,
     };
-    let scored = decide(app, key, &head.headers, &body, Source::Whole, began).await?;
+    let overload = &app.config.overload;
+    let deadline = admit::deadline(&head.headers, overload, began)?;
+    // Its place is held until it is recorded: what waits for the disk is in flight.
+    let place = app.admission.enter(key, overload, deadline);
+    let asked = Asked { key, body: &body, source: Source::Whole };
+    let decided = match place {
+        Ok(_) => cohort::score(app, key, body.clone()).await,
+        Err(refused) => without(app, asked, refused),
+    };
+    let scored = recorded(app, asked, decided?).await?;
     if let Some(claim) = claim {
         claim.keep(scored.line.clone());
     }
@@ -86,10 +108,20 @@ pub(super) async fn decide(
     let deadline = admit::deadline(headers, overload, began)?;
     // Its place is held until it is recorded: what waits for the disk is in flight.
     let place = app.admission.enter(key, overload, deadline);
-    let (scored, recorded) = at_once(app, key, body, source, place.as_ref().err().copied())?;
+    let asked = Asked { key, body, source };
+    let decided = at_once(app, asked, place.as_ref().err().copied())?;
+    recorded(app, asked, decided).await
+}
+
+/// Waits until a decision is recorded; one that can't be is made by policy.
+async fn recorded(
+    app: &App,
+    asked: Asked<'_>,
+    (scored, recorded): (Scored, Recorded),
+) -> Result<Scored, Problem> {
     match recorded.done().await {
         Ok(record) => Ok(Scored { record, ..scored }),
-        Err(_) => without(app, key, body, source, Refused::Unrecorded).map(|(scored, _)| scored),
+        Err(_) => without(app, asked, Refused::Unrecorded).map(|(scored, _)| scored),
     }
 }
 
@@ -98,61 +130,82 @@ pub(super) async fn decide(
 ///
 /// # Errors
 /// Why it was not decided.
-pub(super) fn at_once(
-    app: &App,
-    key: &Key,
-    body: &[u8],
-    source: Source<'_>,
-    refused: Option<Refused>,
-) -> Result<(Scored, Recorded), Problem> {
-    let refused = match refused {
-        Some(refused) => refused,
-        None => match now(app, key, body, source)? {
-            Ok(done) => return Ok(done),
-            Err(busy @ Busy::TooLarge(..)) => return Err(not_recorded(&busy)),
-            Err(Busy::Full | Busy::Failed(_)) => Refused::Unrecorded,
-        },
+pub(super) fn at_once(app: &App, asked: Asked<'_>, refused: Option<Refused>) -> Decided {
+    let decided = match refused {
+        None => all(app, &[asked]).pop().flatten(),
+        Some(refused) => Some(without(app, asked, refused)),
     };
-    without(app, key, body, source, refused)
+    decided.unwrap_or_else(|| without(app, asked, Refused::Unrecorded))
 }
 
-/// Scores the payment on this thread.
-fn now(
-    app: &App,
-    key: &Key,
-    body: &[u8],
-    source: Source<'_>,
-) -> Result<Result<(Scored, Recorded), Busy>, Problem> {
+/// As [`at_once`] for each in their order.
+pub(super) fn each_at_once(app: &App, asked: &[Asked<'_>], refused: Option<Refused>) -> Vec<Decided> {
+    match refused {
+        None => {
+            let decided = all(app, asked).into_iter().zip(asked);
+            decided.map(|(d, &asked)| d.unwrap_or_else(|| without(app, asked, Refused::Unrecorded))).collect()
+        }
+        Some(refused) => asked.iter().map(|&asked| without(app, asked, refused)).collect(),
+    }
+}
+
+/// Scores payments on this thread: reads all, then scores all in their order, then writes all answers, so that
+/// each step finds its code in the processor's first cache. One answer for each, in their order; `None` when no record
+/// of it can be made.
+fn all(app: &App, asked: &[Asked<'_>]) -> Vec<Option<Decided>> {
     let turn = app.keeper.turn();
     desk::at(app, turn.current(), |desk| {
-        let start = Instant::now();
-        desk.read(key, body, source)?;
-        let parsed = Instant::now();
-        let (decision, recorded) = match turn.score(&desk.payment) {
-            Ok(done) => done,
-            Err(busy) => return Ok(Err(busy)),
-        };
-        let scored = Instant::now();
-        let line = conclude(app, key, desk, &decision);
-        let written = Instant::now();
-        let times = [parsed - start, scored - parsed, written - scored];
-        for (stage, time) in [Stage::Parse, Stage::Score, Stage::Write].into_iter().zip(times) {
-            app.metrics.took(stage, time);
+        let mut clock = Clock::start();
+        let mut times = vec![[Duration::ZERO; 3]; asked.len()];
+        let mut read = Vec::with_capacity(asked.len());
+        for (place, (asked, times)) in asked.iter().zip(&mut times).enumerate() {
+            read.push(desk.read(asked.key, asked.body, asked.source));
+            desk.put_by(place);
+            times[0] = clock.lap();
         }
-        app.admission.took(written - start);
-        Ok(Ok((Scored::of(line, &decision, times, source, desk), recorded)))
+        let good = read.iter().enumerate().filter(|(_, read)| read.is_ok());
+        let payments: Vec<&Payment> = good.map(|(place, _)| desk.at_place(place)).collect();
+        let mut scored = turn.score_each(&payments).into_iter();
+        let each = clock.lap() / u32::try_from(payments.len().max(1)).unwrap_or(u32::MAX);
+        let mut answer = |(place, ((read, asked), mut times)): (usize, ((_, &Asked<'_>), [Duration; 3]))| {
+            read?;
+            let (decision, recorded) = match scored.next() {
+                Some(Ok(done)) => done,
+                Some(Err(busy @ Busy::TooLarge(..))) => return Err(not_recorded(&busy)),
+                Some(Err(Busy::Full | Busy::Failed(_))) | None => return Ok(None),
+            };
+            desk.put_by(place);
+            let line = conclude(app, asked.key, desk, &decision);
+            times[1] = each;
+            times[2] = clock.lap();
+            for (stage, time) in [Stage::Parse, Stage::Score, Stage::Write].into_iter().zip(times) {
+                app.metrics.took(stage, time);
+            }
+            app.admission.took(times.iter().sum());
+            Ok(Some((Scored::of(line, &decision, times, asked.source, desk), recorded)))
+        };
+        read.into_iter().zip(asked).zip(times).enumerate().map(|each| answer(each).transpose()).collect()
     })
+}
+
+/// Tells how long each of several pieces of work took, one after the other.
+struct Clock(Instant);
+
+impl Clock {
+    fn start() -> Clock {
+        Clock(Instant::now())
+    }
+
+    fn lap(&mut self) -> Duration {
+        let now = Instant::now();
+        now - std::mem::replace(&mut self.0, now)
+    }
 }
 
 /// What the caller's policy says of a payment that there is no room or time for, or no record.
 #[cold]
-fn without(
-    app: &App,
-    key: &Key,
-    body: &[u8],
-    source: Source<'_>,
-    refused: Refused,
-) -> Result<(Scored, Recorded), Problem> {
+fn without(app: &App, asked: Asked<'_>, refused: Refused) -> Decided {
+    let Asked { key, body, source } = asked;
     app.metrics.refused(refused);
     if !key.policy.decides() {
         return Err(refused.problem(&app.config.overload));
