@@ -336,6 +336,7 @@ fn tasks_and_threads_are_woken() {
     }
 }
 
+#[cfg(feature = "serve")]
 #[test]
 fn payments_past_the_limit_are_not_taken() {
     let dir = tempfile::tempdir().unwrap();
@@ -356,6 +357,40 @@ fn payments_past_the_limit_are_not_taken() {
     let refused = journal.score(&payment).map(|_| ());
     assert!(matches!(refused, Err(Busy::TooLarge(..))), "{refused:?}");
     assert_eq!(engine.memory(), before, "it was not remembered");
+    // Among others it keeps nobody from being taken.
+    let others = payments(&engine.pipeline(), 2);
+    let answers = journal.turn().score_each(&[&others[0], &payment, &others[1]]);
+    assert!(matches!(answers[..], [Ok(_), Err(Busy::TooLarge(..)), Ok(_)]));
+    let numbers: Vec<u64> = answers.iter().flatten().map(|(_, ticket)| ticket.lsn()).collect();
+    assert_eq!(numbers[1], numbers[0] + 1);
+}
+
+#[cfg(feature = "serve")]
+#[test]
+fn together_or_one_by_one_the_answers_and_the_records_are_the_same() {
+    let (one, many) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (alone, together) = (engine(), engine());
+    let (first, second) = (open(one.path(), &alone).0, open(many.path(), &together).0);
+    let payments = payments(&alone.pipeline(), 2_000);
+    let mut rest = &payments[..];
+    for size in (0..=40).cycle() {
+        let (now, later) = rest.split_at(size.min(rest.len()));
+        let asked: Vec<&Payment> = now.iter().collect();
+        let answers = second.turn().score_each(&asked);
+        assert_eq!(answers.len(), now.len());
+        for (payment, answer) in now.iter().zip(answers) {
+            let ((decision, ticket), (expected, before)) = (answer.unwrap(), first.score(payment).unwrap());
+            assert_eq!((format!("{decision:?}"), ticket.lsn()), (format!("{expected:?}"), before.lsn()));
+        }
+        rest = later;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    first.close().unwrap();
+    second.close().unwrap();
+    let contents = |dir: &Path| format!("{:?}", verify(dir, &|_, _| ()).unwrap().contents);
+    assert_eq!(contents(one.path()), contents(many.path()));
 }
 
 /// Counts the records of a log.

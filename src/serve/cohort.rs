@@ -83,7 +83,7 @@ impl Future for Joined<'_> {
         members.score(this.app, place);
         let answer = members.all.get_mut(place).and_then(|member| member.answer.take());
         drop(members);
-        // Its key is there, so it has been answered.
+        // Without an answer it is scored alone: somebody's own stage panicked at one of the others.
         let asked = Asked { key: this.key, body: &this.body, source: Source::Whole };
         Poll::Ready(answer.unwrap_or_else(|| score::at_once(this.app, asked, None)))
     }
@@ -142,9 +142,12 @@ impl Members {
         if std::mem::replace(&mut self.scored, true) {
             return;
         }
-        let there = self.all.iter().enumerate().filter(|(_, member)| member.waker.is_some());
+        let there: Vec<bool> = self.all.iter().map(|member| member.waker.is_some()).collect();
+        let wakers = self.all.iter_mut().enumerate();
+        let _told = Told(wakers.filter_map(|(i, m)| m.waker.take().filter(|_| i != asking)).collect());
+        let there = self.all.iter().zip(there).enumerate().filter(|(_, (_, there))| *there);
         let (places, asked): (Vec<usize>, Vec<Asked<'_>>) = there
-            .filter_map(|(place, Member { key, body, .. })| {
+            .filter_map(|(place, (Member { key, body, .. }, _))| {
                 Some((place, Asked { key: app.keys.at(*key)?, body, source: Source::Whole }))
             })
             .unzip();
@@ -154,9 +157,6 @@ impl Members {
             member.answer = Some(decided);
             // The connection reads into the same memory again once nobody holds the body.
             member.body = Bytes::new();
-            if let Some(waker) = member.waker.take().filter(|_| place != asking) {
-                waker.wake();
-            }
         }
     }
 
@@ -174,16 +174,27 @@ impl Members {
     }
 }
 
+/// Wakes those who wait once they were scored, or once a stage of somebody's own has panicked.
+struct Told(Vec<Waker>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(Waker::wake);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
 
     use super::*;
+    use crate::engine::Engine;
     use crate::pipeline::{Options, Pipeline};
     use crate::serve::Own;
     use crate::serve::config::Config;
     use crate::serve::keeper::Keeper;
+    use crate::stage::{Flow, stage};
 
     /// Counts how often it is woken.
     #[derive(Default)]
@@ -202,8 +213,12 @@ mod tests {
     }
 
     fn app() -> App {
-        let (config, engine) = (Config::default(), crate::engine::Engine::new(Pipeline::shipped().unwrap()));
-        let keeper = Keeper::open(&config.journal, engine).unwrap();
+        with(Pipeline::shipped().unwrap())
+    }
+
+    fn with(pipeline: Pipeline) -> App {
+        let config = Config::default();
+        let keeper = Keeper::open(&config.journal, Engine::new(pipeline)).unwrap();
         App::new(config, (keeper, None), (None, Options::default()), Own::default()).unwrap()
     }
 
@@ -279,6 +294,22 @@ mod tests {
         for (id, asked) in asked.iter_mut().enumerate().filter(|(id, _)| *id != last) {
             assert!(is_of(&poll(asked), id), "{id}");
         }
+    }
+
+    #[test]
+    fn a_stage_that_panics_at_one_takes_no_other_with_it() {
+        let bomb = stage("bomb", |facts, _| {
+            assert_ne!(facts.payment.id(), "p1", "boom");
+            Flow::Continue
+        });
+        let app = with(Pipeline::shipped().unwrap().then(bomb));
+        let mut asked: Vec<_> = (0..3).map(|id| ask(&app, id)).collect();
+        assert!(asked.iter_mut().all(|asked| poll(asked).is_pending()));
+        let mut panics = |id: usize| {
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| poll(&mut asked[id]))).is_err()
+        };
+        assert!(panics(0) && panics(1) && !panics(2));
+        assert_eq!((asked[1].1.times(), asked[2].1.times()), (1, 1));
     }
 
     #[test]
