@@ -80,9 +80,10 @@ impl Future for Joined<'_> {
         };
         // Whoever is asked again first sees to all.
         let mut members = cohort.0.lock();
-        members.score(this.app, place);
+        let told = members.score(this.app, place);
         let answer = members.all.get_mut(place).and_then(|member| member.answer.take());
         drop(members);
+        drop(told);
         // Without an answer it is scored alone: somebody's own stage panicked at one of the others.
         let asked = Asked { key: this.key, body: &this.body, source: Source::Whole };
         Poll::Ready(answer.unwrap_or_else(|| score::at_once(this.app, asked, None)))
@@ -137,14 +138,14 @@ impl Cohort {
 }
 
 impl Members {
-    /// Scores all that are still there, unless that was done, and tells all but the one who asks.
-    fn score(&mut self, app: &App, asking: usize) {
+    /// Scores all that are still there, unless that was done. All but the one who asks are to be told.
+    fn score(&mut self, app: &App, asking: usize) -> Told {
         if std::mem::replace(&mut self.scored, true) {
-            return;
+            return Told(Vec::new());
         }
         let there: Vec<bool> = self.all.iter().map(|member| member.waker.is_some()).collect();
         let wakers = self.all.iter_mut().enumerate();
-        let _told = Told(wakers.filter_map(|(i, m)| m.waker.take().filter(|_| i != asking)).collect());
+        let told = Told(wakers.filter_map(|(i, m)| m.waker.take().filter(|_| i != asking)).collect());
         let there = self.all.iter().zip(there).enumerate().filter(|(_, (_, there))| *there);
         let (places, asked): (Vec<usize>, Vec<Asked<'_>>) = there
             .filter_map(|(place, (Member { key, body, .. }, _))| {
@@ -158,6 +159,7 @@ impl Members {
             // The connection reads into the same memory again once nobody holds the body.
             member.body = Bytes::new();
         }
+        told
     }
 
     fn leave(&mut self, place: usize) {
