@@ -240,8 +240,8 @@ impl Engine {
         before
     }
 
-    /// Demotes a rule that carries a brake to shadow, or releases it, until the pipeline is replaced; whether that
-    /// changed anything. Which payments see it depends on when they are scored; beside a journal it is recorded,
+    /// Demotes a rule that carries a brake to shadow, or releases it; whether that changed anything. It stays so
+    /// when the pipeline is replaced, unless the new one's rule of this id says something else. Which payments see it depends on when they are scored; beside a journal it is recorded,
     /// and has a place among them: `Journal::brake`.
     pub fn brake(&self, change: &BrakeChange) -> bool {
         self.state.load().pipeline.brake(change)
@@ -256,12 +256,15 @@ impl Engine {
     pub(crate) fn prepare(&self, pipeline: Pipeline) -> Prepared {
         let old = self.state.load_full();
         let keeps_memory = old.pipeline.same_memory(&pipeline);
+        pipeline.brake_as(&old.pipeline);
         Prepared { state: Arc::new(State::after(&old, pipeline)), keeps_memory }
     }
 
     /// Swaps in what was prepared, seen all at once by every thread. A memory that starts anew does so from
     /// now on: `Some` with what it knows the past from.
     pub(crate) fn adopt(&self, prepared: Prepared) -> Option<Option<Timestamp>> {
+        // Rules may have been braked or released since.
+        prepared.pipeline().brake_as(&self.pipeline());
         if prepared.keeps_memory {
             self.state.store(prepared.state);
             return None;

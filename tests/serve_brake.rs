@@ -13,6 +13,10 @@ use sidecar::{Sidecar, ask_on, connect};
 
 /// `wide` declines what is above 100; `other` would brake itself only at half of all payments.
 fn rules(wide: &str) -> String {
+    rules_with(wide, "amount > 5000")
+}
+
+fn rules_with(wide: &str, plain: &str) -> String {
     let rule = |id: &str, when: &str, more: &str| {
         format!(
             "[[rule]]\nid = \"{id}\"\nwhen = '{when}'\nreason = \"{}\"\n{more}\n",
@@ -22,7 +26,7 @@ fn rules(wide: &str) -> String {
     rule("wide", wide, "then = \"decline\"\nbrake = \"2% of payments in 5m\"")
         + &rule("other", "amount > 200", "then = \"review\"\nbrake = \"50% of payments in 1m, at least 50\"")
         + &rule("dark", "amount > 0", "then = \"decline\"\nshadow = true\nbrake = \"1% of payments in 5m\"")
-        + &rule("plain", "amount > 5000", "then = \"challenge\"")
+        + &rule("plain", plain, "then = \"challenge\"")
 }
 
 struct Place {
@@ -163,7 +167,7 @@ fn a_rule_that_matches_too_much_demotes_itself_under_load_and_replays_agree() {
 }
 
 #[test]
-fn a_restart_keeps_it_braked_and_a_release_or_other_rules_end_it() {
+fn a_restart_keeps_it_braked_and_a_release_or_another_condition_ends_it() {
     let place = Place::new();
     let mut sidecar = place.start(true);
     send(&sidecar, 100, 5);
@@ -209,6 +213,51 @@ fn a_restart_keeps_it_braked_and_a_release_or_other_rules_end_it() {
     let replayed = place.replayed();
     let payments = replayed["contents"]["payments"].as_u64().unwrap();
     assert_eq!(replayed["same"].as_u64(), Some(payments - 1), "all but the one of other rules: {replayed}");
+}
+
+#[test]
+fn other_rules_around_it_leave_it_braked_at_a_reload_and_at_a_start() {
+    for journal in [true, false] {
+        let place = Place::new();
+        let mut sidecar = place.start(journal);
+        send(&sidecar, 100, 50);
+        sidecar.wait_for("\"event\":\"rule_braked\"");
+        let wide =
+            |sidecar: &Sidecar| sidecar.admin("GET", "/v1/brakes", &[], "").json()["brakes"][0].clone();
+        let trip = wide(&sidecar);
+        assert!(trip["braked"] == true && trip["since"].is_string(), "{trip}");
+
+        place.write(&rules_with("amount > 100", "amount > 6000"));
+        let swapped = sidecar.admin("PUT", "/v1/pipeline", &[], "").json();
+        assert_eq!((&swapped["swapped"], &swapped["changed"]), (&json!(true), &json!(0)), "{swapped}");
+        assert!(swapped["tried"].as_u64().unwrap() >= 100, "nothing is held back for it: {swapped}");
+        assert_eq!(wide(&sidecar), trip);
+        let answer = score(&sidecar, "reloaded", 150);
+        assert_eq!((&answer["outcome"], &answer["degraded"]), (&json!("approve"), &json!(["rule_braked"])));
+
+        if journal {
+            sidecar.signal("KILL");
+            let _ = sidecar.ended();
+            sidecar = place.start(true);
+            assert_eq!(wide(&sidecar), trip, "with the same rules");
+            sidecar.signal("TERM");
+            assert!(sidecar.ended(), "{}", sidecar.log());
+            place.write(&rules_with("amount > 100", "amount > 7000"));
+            sidecar = place.start(true);
+            assert_eq!(wide(&sidecar), trip, "with others");
+            assert_eq!(score(&sidecar, "restarted", 150)["outcome"], "approve");
+        }
+        place.write(&rules_with("amount > 110", "amount > 6000"));
+        assert_eq!(sidecar.admin("PUT", "/v1/pipeline?force=true", &[], "").json()["swapped"], true);
+        let told: Value = serde_json::from_str(&sidecar.wait_for("\"event\":\"rule_released\"")).unwrap();
+        assert_eq!((&told["rule"], &told["why"]), (&json!("wide"), &json!("reload")));
+        assert_eq!(score(&sidecar, "changed", 150)["outcome"], "decline");
+        drop(sidecar);
+        if journal {
+            // The trip, at the reload, at the start.
+            assert_eq!(place.replayed()["contents"]["brakes"], 3);
+        }
+    }
 }
 
 #[test]

@@ -150,8 +150,7 @@ impl Journal {
         let fresh = last.is_none().then_some(known_since);
         let change = PipelineChange::new(pipeline.digest(), pipeline.schema(), fresh);
         if last.is_none_or(|last| (last.digest, &last.fields) != (change.digest, &change.fields)) {
-            // The records before are of another pipeline, whose rules' brakes are not this one's.
-            pipeline.release_all();
+            // Rules that say what they said when they were braked still are.
             let failed = |e: Busy| Error::new(e.to_string()).at(dir);
             let ticket = journal.change(change).until(Durability::Sync);
             ticket.wait().map_err(failed)?;
@@ -225,7 +224,7 @@ impl Journal {
         let _turn = self.turn_alone();
         self.log.admit(0)?;
         let changed = Arc::ptr_eq(&self.engine.pipeline(), pipeline) && pipeline.brake(&change);
-        Ok(changed.then(|| self.put(Record::Brake(change))))
+        Ok(changed.then(|| self.put_brake(pipeline, change)))
     }
 
     /// Values of lists that somebody has edited last, and whether this edit's is among them.
@@ -234,7 +233,8 @@ impl Journal {
         self.edits.lock().room(editor, edit)
     }
 
-    /// As [`Engine::replace`], recorded. The edits that lists have had are made to the new pipeline's too.
+    /// As [`Engine::replace`], recorded. The edits that lists have had are made to the new pipeline's too, and what
+    /// is braked and says the same stays so.
     ///
     /// # Errors
     /// When the pipeline has another seed than the journal, or nothing can be recorded now.
@@ -312,9 +312,18 @@ impl Journal {
         saved.map_err(|e| Error::new(format!("no snapshot was written: {e}")))
     }
 
+    /// Records the pipeline in force and the rules that are braked from the beginning; the ticket is that of all.
     fn change(&self, change: PipelineChange) -> Ticket {
         *self.change.lock() = Some(change.clone());
-        self.put(Record::Pipeline(change))
+        let ticket = self.put(Record::Pipeline(change));
+        let braked = snapshot::brakes(&self.engine).into_iter();
+        braked.map(|change| self.put_brake(&self.engine.pipeline(), change)).last().unwrap_or(ticket)
+    }
+
+    fn put_brake(&self, pipeline: &Pipeline, change: BrakeChange) -> Ticket {
+        // Whoever changes a rule has found it there.
+        let text = pipeline.rule_text(&change.rule).unwrap_or_default();
+        self.put(Record::Brake(change, text))
     }
 
     fn put(&self, record: Record<'_>) -> Ticket {

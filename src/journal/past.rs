@@ -81,7 +81,7 @@ impl Contents {
             Record::Pipeline(_) => &mut self.pipelines,
             Record::Shutdown => &mut self.shutdowns,
             Record::Unscored { .. } => &mut self.unscored,
-            Record::Brake(_) => &mut self.brakes,
+            Record::Brake(..) => &mut self.brakes,
         } += 1;
     }
 }
@@ -232,6 +232,7 @@ impl<J: Judge> Visitor for Past<'_, J> {
             Record::Pipeline(change) => {
                 self.flush();
                 let pipeline = self.engine.pipeline();
+                // Those that stay braked are recorded behind it.
                 pipeline.release_all();
                 self.slots = change.slots(pipeline.schema());
                 if let Some(since) = change.fresh {
@@ -239,10 +240,13 @@ impl<J: Judge> Visitor for Past<'_, J> {
                 }
                 self.change = Some(change);
             }
-            Record::Brake(change) => {
+            Record::Brake(change, text) => {
                 self.flush();
-                // Rules of other pipelines may be unknown to this one.
-                self.engine.brake(&change);
+                let pipeline = self.engine.pipeline();
+                // Rules of other pipelines may be unknown to this one, or say something else.
+                if pipeline.rule_text(&change.rule) == Some(text) {
+                    pipeline.brake(&change);
+                }
             }
             Record::Shutdown | Record::Unscored { .. } => {}
         }

@@ -2,6 +2,7 @@
 
 use crate::decision::Digest;
 use crate::list::{ListEdit, ListItem};
+use crate::rules::text::RuleText;
 use crate::rules::{BrakeChange, Trip};
 use crate::schema::{FieldId, Kind, Schema};
 use crate::time::Timestamp;
@@ -42,8 +43,8 @@ pub(crate) enum Record<'a> {
     Shutdown,
     /// A payment was decided about without its score, by a policy; nothing was remembered of it.
     Unscored { payment: &'a [u8], decision: &'a [u8] },
-    /// A rule was demoted to shadow, or released.
-    Brake(BrakeChange),
+    /// A rule that says this was demoted to shadow, or released.
+    Brake(BrakeChange, RuleText),
 }
 
 /// Which pipeline decides, and how its payments are written.
@@ -115,8 +116,9 @@ impl Record<'_> {
                 kind::PIPELINE
             }
             Record::Shutdown => kind::SHUTDOWN,
-            Record::Brake(change) => {
+            Record::Brake(change, text) => {
                 change.put(payload);
+                payload.extend_from_slice(text);
                 kind::BRAKE
             }
         };
@@ -161,7 +163,8 @@ impl Record<'_> {
             }
             kind::BRAKE => {
                 let change = BrakeChange::read(&mut cursor)?;
-                cursor.end().map(|()| Record::Brake(change))
+                let text = cursor.array()?;
+                cursor.end().map(|()| Record::Brake(change, text))
             }
             _ => cursor.end().map(|()| Record::Shutdown),
         }
@@ -274,7 +277,7 @@ mod tests {
         }
         check(&Record::Shutdown);
         for trip in [None, Some(Trip { at: Timestamp::default(), payments: u64::MAX, matches: 3 })] {
-            check(&Record::Brake(BrakeChange { rule: "r".into(), trip }));
+            check(&Record::Brake(BrakeChange { rule: "r".into(), trip }, [7; 16]));
         }
     }
 

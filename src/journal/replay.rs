@@ -174,7 +174,7 @@ impl Visitor for Check<'_> {
             Record::Pipeline(change) => {
                 self.slots = Slots(change.fields.iter().map(|(_, kind)| (*kind, None)).collect());
             }
-            Record::List(_) | Record::Brake(_) | Record::Shutdown => {}
+            Record::List(_) | Record::Brake(..) | Record::Shutdown => {}
         }
         Ok(())
     }

@@ -30,6 +30,7 @@ use crate::error::Error;
 use crate::expr::{Number, Test};
 use crate::list::Lists;
 use crate::money::Rates;
+use crate::rules::text::RuleText;
 use crate::rules::trips::Trips;
 use crate::rules::{BrakeChange, Rule, Trip};
 use crate::schema::Schema;
@@ -194,6 +195,22 @@ impl Pipeline {
     #[cfg(feature = "serve")]
     pub(crate) fn is_braked(&self, rule: usize) -> bool {
         self.trips.has(rule)
+    }
+
+    /// Brakes the rules that the pipeline before it had braked and that say the same here, and no others.
+    pub(crate) fn brake_as(&self, before: &Pipeline) {
+        self.trips.clear();
+        for (old, trip) in before.braked() {
+            let same = |rule: &Rule| rule.id == old.id && rule.digest() == old.digest();
+            if let Some(rule) = self.rules.iter().position(same) {
+                self.trips.set(rule, Some(trip));
+            }
+        }
+    }
+
+    /// What the rule of this id says; `None` when there is none.
+    pub(crate) fn rule_text(&self, id: &str) -> Option<RuleText> {
+        self.rules.iter().find(|rule| rule.id == id).map(Rule::digest)
     }
 
     /// Releases every rule.

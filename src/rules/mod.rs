@@ -9,6 +9,7 @@ pub(crate) mod group;
 pub(crate) mod index;
 pub(crate) mod overrun;
 pub(crate) mod shipped;
+pub(crate) mod text;
 pub(crate) mod trips;
 
 use crate::expr::Test;

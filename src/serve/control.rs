@@ -179,11 +179,24 @@ fn attempt(app: &App, ask: &Ask) -> Result<Report, Problem> {
             .remedy("look at it with ?dry_run=true, and send ?force=true if it is meant"));
     }
     // Edits made while it was tried are made on it too.
+    let next = prepared.pipeline().clone();
     let recorded = app.keeper.adopt(prepared)?;
     app.control.posted.lock().clone_from(&ask.files);
     recorded.wait().map_err(|busy| not_recorded(&busy))?;
     report.swapped = true;
+    tell_released(&current, &next);
     Ok(report)
+}
+
+/// Says which braked rules have their effect back, or are gone.
+fn tell_released(before: &Pipeline, after: &Pipeline) {
+    let still = after.braked();
+    for (rule, _) in before.braked() {
+        if still.iter().all(|(other, _)| other.id != rule.id) {
+            let fields = [("rule", rule.id.as_str().into()), ("why", "reload".into())];
+            log::event(Level::Info, "rule_released", &fields);
+        }
+    }
 }
 
 /// Decides recent payments by both pipelines: how many were tried, and how many come to another outcome.
