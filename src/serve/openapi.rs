@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::keys::scope_name;
 use super::routes::{Entry, Route, TABLE};
+use crate::pay::Method;
 use crate::velocity::Status;
 
 /// The methods that stand for "any" in the document.
@@ -130,13 +131,11 @@ fn body(route: Route) -> Option<Value> {
         Route::ListPut => ("application/json", reference("Item"), true),
         Route::ListLookup => ("application/json", reference("Value"), true),
         Route::Pipeline => ("application/json", reference("Folder"), false),
-        Route::OrderCreate
-        | Route::Pay
-        | Route::Refund
-        | Route::Challenge
-        | Route::Review
-        | Route::Dispute
-        | Route::Resolve => ("application/json", json!({ "type": "object" }), true),
+        Route::OrderCreate => ("application/json", reference("Order"), true),
+        Route::Pay => ("application/json", reference("PaymentRequest"), true),
+        Route::Refund | Route::Challenge | Route::Review | Route::Dispute | Route::Resolve => {
+            ("application/json", json!({ "type": "object" }), true)
+        }
         Route::Authz
         | Route::Signifyd
         | Route::Capture
@@ -156,6 +155,7 @@ fn responses(route: Route) -> Value {
         Route::Decisions => ("application/json", reference("Decisions")),
         Route::Brakes => ("application/json", reference("Brakes")),
         Route::Release => ("application/json", reference("Release")),
+        Route::Reviews => ("application/json", json!({ "type": "array", "items": { "type": "object" } })),
         Route::Console => ("text/html", json!({ "type": "string" })),
         Route::ConsolePart => ("*/*", json!({ "type": "string" })),
         Route::Metrics => ("application/openmetrics-text", json!({ "type": "string" })),
@@ -170,6 +170,10 @@ fn responses(route: Route) -> Value {
         }
         _ => json!({ "description": "Done.", "content": content(kind, schema) }),
     };
+    if matches!(route, Route::OrderCreate | Route::Pay | Route::AuthenticatorEnrol) {
+        let made = json!({ "description": "It is new.", "content": ok["content"] });
+        return json!({ "200": ok, "201": made, "default": { "description": "It was not done.", "content": problem } });
+    }
     json!({ "200": ok, "default": { "description": "It was not done.", "content": problem } })
 }
 
@@ -231,6 +235,27 @@ fn schemas() -> Value {
         "Release": {
             "type": "object", "required": ["rule", "released"],
             "properties": { "rule": text, "released": { "type": "boolean" } },
+        },
+        "Order": {
+            "type": "object", "required": ["id", "amount"],
+            "properties": { "id": text, "amount": text, "settlement": text },
+            "example": { "id": "o1", "amount": "19.99 EUR" },
+        },
+        "PaymentRequest": {
+            "type": "object", "required": ["order", "method"],
+            "properties": {
+                "order": text, "method": { "enum": Method::ALL.iter().map(|method| method.name()).collect::<Vec<_>>() },
+                "attempt": { "type": "integer", "minimum": 1 },
+                "card": {
+                    "type": "object", "required": ["number", "expiry"],
+                    "properties": { "number": text, "expiry": text, "cvv": text },
+                },
+                "code": text, "phone": text, "three_ds": { "type": "object" }, "facts": { "type": "object" },
+            },
+            "example": {
+                "order": "o1", "method": "card",
+                "card": { "number": "4111 1111 1111 1111", "expiry": "09/28", "cvv": "123" },
+            },
         },
         "Value": { "type": "object", "required": ["value"], "properties": { "value": text } },
         "Settlement": {
