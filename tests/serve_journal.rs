@@ -240,6 +240,88 @@ fn a_second_sidecar_and_a_damaged_journal_are_refused() {
 }
 
 #[test]
+fn a_restart_gives_the_answers_that_were_given_and_scores_no_request_twice() {
+    let (dir, keys, rules) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let write_rules = |limit: u32| {
+        let rule = format!(
+            "[[rule]]\nid = \"r\"\nwhen = 'amount > {limit} and count(card, 1h) > 1'\nthen = \"review\"\nreason = \"R\"\n"
+        );
+        std::fs::write(rules.path().join("r.toml"), rule).unwrap();
+    };
+    let config = keys.path().join("serve.toml");
+    // printf %s KEY | sha256sum
+    let [a, b] = [
+        ("a", "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"),
+        ("b", "3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d"),
+    ]
+    .map(|(name, sha)| format!("[[key]]\nname = \"{name}\"\nsha256 = \"{sha}\"\nscopes = [\"admin\"]\n"));
+    let start = |keys: &str| {
+        std::fs::write(&config, keys).unwrap();
+        let (config, rules) = (config.display().to_string(), rules.path().display().to_string());
+        let more = ["--set", "empty_past=true", "--set", "unavailable.policy=challenge"];
+        start(dir.path(), &[&["--config", &config, "--rules", &rules], &more[..]].concat())
+    };
+    let ask = |sidecar: &Sidecar, id: u64, name: &str| {
+        let headers = [("x-api-key", "a"), ("idempotency-key", name)];
+        sidecar.ask("POST", "/v1/score", &headers, &of_card(id * 7))
+    };
+    let decision = |sidecar: &Sidecar, id: u64, key: &str| {
+        let path = format!("/v1/decisions/p{}", id * 7);
+        sidecar.ask("GET", &path, &[("x-api-key", key)], "")
+    };
+    write_rules(10);
+    let mut sidecar = start(&format!("{a}{b}"));
+    let first: Vec<_> = (0..5).map(|id| ask(&sidecar, id, &format!("k{id}"))).collect();
+    assert!(first[4].body.contains("\"R\"") && first[4].status == 200, "{:?}", first[4]);
+    // Decided by policy, for it is late.
+    let late = [("x-api-key", "a"), ("idempotency-key", "late"), ("x-deadline-ms", "0")];
+    let refused = sidecar.ask("POST", "/v1/score", &late, &of_card(1));
+    assert_eq!((refused.status, refused.json()["outcome"].as_str()), (200, Some("challenge")), "{refused:?}");
+    sidecar.signal("KILL");
+    let _ = sidecar.ended();
+    for _ in 0..2 {
+        // The keys have changed their places; at the second time there is a snapshot.
+        sidecar = start(&format!("{b}{a}"));
+        let told: serde_json::Value =
+            serde_json::from_str(&sidecar.wait_for("\"event\":\"restored\"")).unwrap();
+        assert_eq!((&told["payments"], &told["idempotency_keys"]), (&6.into(), &6.into()), "{told}");
+        for (id, first) in (0..).zip(&first) {
+            let again = ask(&sidecar, id, &format!("k{id}"));
+            assert_eq!(again.header("idempotent-replayed"), Some("true"), "{again:?}");
+            assert_eq!((again.status, &again.body), (200, &first.body));
+            assert_eq!(decision(&sidecar, id, "a").body, first.body);
+            assert_eq!(decision(&sidecar, id, "b").status, 404, "it is another's");
+        }
+        let again = sidecar.ask("POST", "/v1/score", &late, &of_card(1));
+        assert_eq!((again.header("idempotent-replayed"), &again.body), (Some("true"), &refused.body));
+        let other = ask(&sidecar, 1, "k2");
+        assert_eq!((other.status, other.problem().as_str()), (422, "idempotency-mismatch"));
+        let all = sidecar.admin("GET", "/v1/decisions", &[("x-api-key", "b")], "").json();
+        let ids = all["decisions"].as_array().unwrap().iter().map(|d| d["decision"]["id"].clone());
+        assert_eq!(ids.collect::<Vec<_>>(), ["p1", "p28", "p21", "p14", "p7", "p0"]);
+        sidecar.signal("TERM");
+        assert!(sidecar.ended(), "{}", sidecar.log());
+    }
+    sidecar = start(&format!("{b}{a}"));
+    let settled =
+        sidecar.ask("POST", "/v1/settlements", &[("x-api-key", "a")], r#"{"id":"p7","status":"disputed"}"#);
+    assert_eq!((settled.status, settled.json()["counted"].as_bool()), (200, Some(true)), "{settled:?}");
+    drop(sidecar);
+    let mut command = assert_cmd::Command::cargo_bin("tollgate").unwrap();
+    let replayed = command.args(["replay", "--json", "--rules"]).arg(rules.path()).arg(dir.path());
+    let replayed = replayed.assert().success().get_output().stdout.clone();
+    let replayed: serde_json::Value = serde_json::from_slice(&replayed).unwrap();
+    assert_eq!((&replayed["same"], &replayed["contents"]["payments"]), (&5.into(), &5.into()), "{replayed}");
+    // Other rules can't say what those before have decided.
+    write_rules(15);
+    let sidecar = start(&format!("{a}{b}"));
+    assert_eq!(decision(&sidecar, 1, "a").status, 404);
+    let anew = ask(&sidecar, 1, "k1");
+    assert_eq!((anew.status, anew.header("idempotent-replayed")), (200, None), "{anew:?}");
+}
+
+#[test]
 fn a_key_sent_again_is_answered_once_recorded() {
     let dir = tempfile::tempdir().unwrap();
     let sidecar = start(dir.path(), &["--set", "journal.durability=sync"]);

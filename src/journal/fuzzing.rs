@@ -66,7 +66,7 @@ fn payload(record: Raw<'_>) {
     let schema = Schema::standard();
     let slots = PipelineChange::new(Digest::default(), &schema, None).slots(&schema);
     match Record::decode(record) {
-        Ok(Record::Scored { payment, decision }) => {
+        Ok(Record::Scored { payment, decision, .. }) => {
             let _ = read_payment(payment, &schema, &slots);
             if let Ok(read) = read_decision(decision) {
                 let mut again = Vec::new();

@@ -25,6 +25,9 @@ use crate::simulate::{Simulator, SimulatorSettings};
 use crate::stage::{Flow, Settlement, stage};
 use crate::velocity::Status;
 
+#[cfg(feature = "serve")]
+const ORIGIN: Origin = Origin { owner: 7, request: None };
+
 fn payments(pipeline: &Pipeline, count: u64) -> Vec<Payment> {
     let settings = SimulatorSettings { payments: count, days: 2, ..SimulatorSettings::default() };
     let mut simulator = Simulator::new(settings).unwrap();
@@ -359,7 +362,7 @@ fn payments_past_the_limit_are_not_taken() {
     assert_eq!(engine.memory(), before, "it was not remembered");
     // Among others it keeps nobody from being taken.
     let others = payments(&engine.pipeline(), 2);
-    let answers = journal.turn().score_each(&[&others[0], &payment, &others[1]]);
+    let answers = journal.turn().score_each(&[&others[0], &payment, &others[1]], &[ORIGIN; 3]);
     assert!(matches!(answers[..], [Ok(_), Err(Busy::TooLarge(..)), Ok(_)]));
     let numbers: Vec<u64> = answers.iter().flatten().map(|(_, ticket)| ticket.lsn()).collect();
     assert_eq!(numbers[1], numbers[0] + 1);
@@ -376,7 +379,7 @@ fn together_or_one_by_one_the_answers_and_the_records_are_the_same() {
     for size in (0..=40).cycle() {
         let (now, later) = rest.split_at(size.min(rest.len()));
         let asked: Vec<&Payment> = now.iter().collect();
-        let answers = second.turn().score_each(&asked);
+        let answers = second.turn().score_each(&asked, &vec![ORIGIN; asked.len()]);
         assert_eq!(answers.len(), now.len());
         for (payment, answer) in now.iter().zip(answers) {
             let ((decision, ticket), (expected, before)) = (answer.unwrap(), first.score(payment).unwrap());

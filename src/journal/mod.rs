@@ -5,7 +5,7 @@
 //! the bytes of `wire`; `log` gathers and `commit` writes in groups, `ticket` waits for it; `writer` puts
 //! `frame`s into `segment`s on a `disk`; `scan` reads them back and judges the `damage`, `past` takes an engine
 //! through them: to bring it `back`, or to `replay` and compare. `snapshot` saves a start the way from the
-//! beginning. `settlements` finds what the engine was told. `chronicle` keeps records of others' making in the same way. docs/journal.md has the format.
+//! beginning. `settlements` finds what the engine was told, `tail` what was decided last, with each one's `origin`. `chronicle` keeps records of others' making in the same way. docs/journal.md has the format.
 
 mod back;
 #[cfg(feature = "serve")]
@@ -17,6 +17,8 @@ mod frame;
 pub(crate) mod fuzzing;
 mod live;
 mod log;
+#[cfg(feature = "serve")]
+mod origin;
 mod past;
 mod payment;
 mod pending;
@@ -28,6 +30,8 @@ mod segment;
 #[cfg(feature = "serve")]
 mod settlements;
 mod snapshot;
+#[cfg(feature = "serve")]
+mod tail;
 mod ticket;
 mod turn;
 mod verdict;
@@ -50,6 +54,8 @@ pub(crate) use back::snapshot;
 #[cfg(feature = "serve")]
 pub(crate) use chronicle::{Chronicle, first_kind, read};
 pub use live::Journal;
+#[cfg(feature = "serve")]
+pub(crate) use origin::{Named, Origin};
 pub use past::Contents;
 pub use refused::{Busy, EditError};
 #[cfg(feature = "serve")]
@@ -57,6 +63,8 @@ pub(crate) use replay::Hear;
 pub(crate) use replay::{Replayed, Verified, Whole, bytes, replay, verify};
 #[cfg(feature = "serve")]
 pub(crate) use settlements::settlements;
+#[cfg(feature = "serve")]
+pub(crate) use tail::decided;
 pub use ticket::{Durability, Ticket};
 #[cfg(feature = "serve")]
 pub(crate) use turn::Turn;

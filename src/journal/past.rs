@@ -221,7 +221,7 @@ impl<J: Judge> Visitor for Past<'_, J> {
         self.contents.count(&record);
         self.shut_down = record == Record::Shutdown;
         match record {
-            Record::Scored { payment, decision } => self.push(lsn, payment, None, decision)?,
+            Record::Scored { payment, decision, .. } => self.push(lsn, payment, None, decision)?,
             Record::Observed { payment } => self.push(lsn, payment, None, &[])?,
             Record::Settled { payment, status } => self.push(lsn, payment, Some(status), &[])?,
             Record::List(edit) => {

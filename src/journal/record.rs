@@ -11,8 +11,10 @@ use crate::velocity::Status;
 use super::frame::Raw;
 use super::wire::{Cursor, Malformed, put_bytes, put_option, put_signed, put_varint};
 
-/// The version of every kind that this program writes, and the only one it reads so far.
+/// The version of every kind that this program writes and reads, but for those with an origin.
 const VERSION: u8 = 1;
+/// That of decisions that say where their payments came from.
+const VERSION_WITH_ORIGIN: u8 = 2;
 
 /// The kinds; numbers from 32 on are kept for payments that move money.
 pub(super) mod kind {
@@ -26,11 +28,12 @@ pub(super) mod kind {
     pub const BRAKE: u8 = 8;
 }
 
-/// One thing that happened. Payments and decisions stay bytes until somebody needs them.
+/// One thing that happened. Payments and decisions stay bytes until somebody needs them; so do origins, which are
+/// empty when nothing is said of them.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Record<'a> {
     /// A payment was decided about.
-    Scored { payment: &'a [u8], decision: &'a [u8] },
+    Scored { origin: &'a [u8], payment: &'a [u8], decision: &'a [u8] },
     /// A payment was remembered, and a stage failed before there was a decision.
     Observed { payment: &'a [u8] },
     /// It became known what became of a payment.
@@ -42,7 +45,7 @@ pub(crate) enum Record<'a> {
     /// The program ended as it should.
     Shutdown,
     /// A payment was decided about without its score, by a policy; nothing was remembered of it.
-    Unscored { payment: &'a [u8], decision: &'a [u8] },
+    Unscored { origin: &'a [u8], payment: &'a [u8], decision: &'a [u8] },
     /// A rule that says this was demoted to shadow, or released.
     Brake(BrakeChange, RuleText),
 }
@@ -92,8 +95,13 @@ impl Record<'_> {
     /// Gives the record's bytes to `then`.
     pub fn encode<T>(&self, payload: &mut Vec<u8>, then: impl FnOnce(Raw<'_>) -> T) -> T {
         payload.clear();
+        let mut version = VERSION;
         let kind = match self {
-            Record::Scored { payment, decision } | Record::Unscored { payment, decision } => {
+            Record::Scored { origin, payment, decision } | Record::Unscored { origin, payment, decision } => {
+                if !origin.is_empty() {
+                    put_bytes(payload, origin);
+                    version = VERSION_WITH_ORIGIN;
+                }
                 put_bytes(payload, payment);
                 payload.extend_from_slice(decision);
                 if matches!(self, Record::Scored { .. }) { kind::SCORED } else { kind::UNSCORED }
@@ -122,7 +130,7 @@ impl Record<'_> {
                 kind::BRAKE
             }
         };
-        then(Raw { kind, version: VERSION, payload })
+        then(Raw { kind, version, payload })
     }
 
     /// Reads a record.
@@ -131,7 +139,7 @@ impl Record<'_> {
     /// When it is malformed, or of a kind or version that this program does not know.
     pub fn decode(raw: Raw<'_>) -> Result<Record<'_>, Malformed> {
         let known = (kind::SCORED..=kind::BRAKE).contains(&raw.kind);
-        if !known || raw.version != VERSION {
+        if !known || !(VERSION..=newest(raw.kind)).contains(&raw.version) {
             return Err(Malformed::new(format!(
                 "it is of kind {} version {}, which this program does not know; a later release wrote it",
                 raw.kind, raw.version
@@ -139,13 +147,13 @@ impl Record<'_> {
         }
         let mut cursor = Cursor(raw.payload);
         match raw.kind {
-            kind::SCORED => {
-                let payment = cursor.bytes()?;
-                Ok(Record::Scored { payment, decision: cursor.0 })
-            }
-            kind::UNSCORED => {
-                let payment = cursor.bytes()?;
-                Ok(Record::Unscored { payment, decision: cursor.0 })
+            kind::SCORED | kind::UNSCORED => {
+                let origin = if raw.version == VERSION { &[][..] } else { cursor.bytes()? };
+                let (payment, decision) = (cursor.bytes()?, cursor.0);
+                Ok(match raw.kind {
+                    kind::SCORED => Record::Scored { origin, payment, decision },
+                    _ => Record::Unscored { origin, payment, decision },
+                })
             }
             kind::OBSERVED => Ok(Record::Observed { payment: cursor.0 }),
             kind::SETTLED => {
@@ -169,6 +177,11 @@ impl Record<'_> {
             _ => cursor.end().map(|()| Record::Shutdown),
         }
     }
+}
+
+/// The newest version of a kind.
+fn newest(kind: u8) -> u8 {
+    if matches!(kind, kind::SCORED | kind::UNSCORED) { VERSION_WITH_ORIGIN } else { VERSION }
 }
 
 impl ListEdit {
@@ -254,7 +267,7 @@ mod tests {
         let mut payload = Vec::new();
         record.encode(&mut payload, |raw| {
             assert_eq!(Record::decode(raw).as_ref(), Ok(record));
-            for version in [0, VERSION + 1] {
+            for version in [0, newest(raw.kind) + 1] {
                 let Err(e) = Record::decode(Raw { version, ..raw }) else { panic!("version {version}") };
                 assert!(e.0.contains(&format!("kind {} version {version}", raw.kind)));
             }
@@ -263,9 +276,11 @@ mod tests {
 
     #[test]
     fn records_come_back() {
-        check(&Record::Scored { payment: b"abc", decision: b"defg" });
+        for origin in [&b""[..], b"me"] {
+            check(&Record::Scored { origin, payment: b"abc", decision: b"defg" });
+            check(&Record::Unscored { origin, payment: b"abc", decision: b"defg" });
+        }
         check(&Record::Observed { payment: b"abc" });
-        check(&Record::Unscored { payment: b"abc", decision: b"defg" });
         Status::ALL.into_iter().for_each(|status| check(&Record::Settled { payment: b"p", status }));
         let item = ListItem { expires: None, reason: "r".into(), source: "s".into() };
         let ends = ListItem { expires: Some(Timestamp::default()), ..item.clone() };

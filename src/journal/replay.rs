@@ -164,7 +164,8 @@ impl Visitor for Check<'_> {
         // Values are read and kept nowhere: which schema they belong to does not matter.
         let payment = |bytes| read_payment(bytes, &Schema::standard(), &self.slots).map_err(|m| m.0);
         match record {
-            Record::Scored { payment: bytes, decision } | Record::Unscored { payment: bytes, decision } => {
+            Record::Scored { payment: bytes, decision, .. }
+            | Record::Unscored { payment: bytes, decision, .. } => {
                 payment(bytes)?;
                 read_decision(decision).map_err(|m| m.0)?;
             }

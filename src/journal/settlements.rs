@@ -50,7 +50,7 @@ pub(crate) fn settlements(dir: &Path, after: u64, each: Each<'_>) -> Result<(), 
 }
 
 /// The beginning of the segment that has a record, or would have it; `None` for that of the journal.
-fn segment_of(disk: &dyn Disk, lsn: u64) -> Result<Option<Position>, Stop> {
+pub(super) fn segment_of(disk: &dyn Disk, lsn: u64) -> Result<Option<Position>, Stop> {
     let all = numbers(&disk.list().map_err(Stop::io(""))?);
     // From the end on, for that is where it nearly always is; the first one is read anyway.
     for number in all.iter().rev().copied().filter(|number| *number > 1) {

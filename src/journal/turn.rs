@@ -10,6 +10,8 @@ use crate::payment::Payment;
 use crate::stage::Settlement;
 
 use super::live::Journal;
+#[cfg(feature = "serve")]
+use super::origin::Origin;
 use super::payment::put_payment;
 use super::pending::Pending;
 use super::record::Record;
@@ -19,11 +21,31 @@ use super::verdict::put_decision;
 
 /// More bytes than a decision takes with rules, values and contributions at their limits.
 const DECISION_BYTES: usize = 8 << 10;
-const _: () = assert!(4 * RULES_MAX + 11 * VALUES_MAX + 15 * CONTRIBUTIONS_MAX + 100 < DECISION_BYTES);
+/// More than an origin takes; they are counted among the decision's.
+pub(super) const ORIGIN_BYTES: usize = 64;
+const _: () =
+    assert!(4 * RULES_MAX + 11 * VALUES_MAX + 15 * CONTRIBUTIONS_MAX + 100 + ORIGIN_BYTES < DECISION_BYTES);
 
 thread_local! {
-    /// Each thread's room for a payment and a decision in bytes.
-    static PARTS: Cell<(Vec<u8>, Vec<u8>)> = const { Cell::new((Vec::new(), Vec::new())) };
+    /// Each thread's room.
+    static PARTS: Cell<Parts> = const { Cell::new(Parts::EMPTY) };
+}
+
+/// A record's parts in bytes.
+struct Parts {
+    origin: Vec<u8>,
+    payment: Vec<u8>,
+    decision: Vec<u8>,
+}
+
+impl Parts {
+    const EMPTY: Parts = Parts { origin: Vec::new(), payment: Vec::new(), decision: Vec::new() };
+}
+
+impl Default for Parts {
+    fn default() -> Parts {
+        Parts::EMPTY
+    }
 }
 
 /// Lists and pipeline stay as they are for as long as it is held. Not to be held while anything is waited for.
@@ -46,30 +68,41 @@ impl<'a> Turn<'a> {
 
     /// As [`Journal::score`].
     pub fn score(&self, payment: &Payment) -> Result<(Decision, Ticket), Busy> {
-        self.recorded(payment, |current, pending| {
-            let (decision, lsn) = current.score_drawing(payment, || pending.draw());
-            (decision, lsn, true)
-        })
+        self.recorded(
+            payment,
+            |_| (),
+            |current, pending| {
+                let (decision, lsn) = current.score_drawing(payment, || pending.draw());
+                (decision, lsn, true)
+            },
+        )
     }
 
-    /// As [`Turn::score`] for each in its order; all are observed before the first is decided.
+    /// As [`Turn::score`] for each in its order, with where it came from; all are observed before the first is decided.
     #[cfg(feature = "serve")]
-    pub fn score_each(&self, payments: &[&Payment]) -> Vec<Result<(Decision, Ticket), Busy>> {
+    pub fn score_each(
+        &self,
+        payments: &[&Payment],
+        origins: &[Origin],
+    ) -> Vec<Result<(Decision, Ticket), Busy>> {
         let log = self.journal.log();
         let (mut bytes, mut said) = (Vec::new(), Vec::new());
-        let put = |payment: &&Payment| {
+        let put = |(payment, origin): (&&Payment, &Origin)| {
             let start = bytes.len();
             put_payment(&mut bytes, self.current.schema(), payment);
-            start..bytes.len()
+            let end = bytes.len();
+            origin.put(&mut bytes);
+            (start..end, end..bytes.len())
         };
-        let parts: Vec<_> = payments.iter().map(put).collect();
-        let parts: Vec<&[u8]> = parts.into_iter().map(|part| &bytes[part]).collect();
-        let admit = |part: &&'_ [u8]| log.admit(part.len() + DECISION_BYTES);
+        let parts: Vec<_> = payments.iter().zip(origins).map(put).collect();
+        let parts: Vec<(&[u8], &[u8])> =
+            parts.into_iter().map(|(payment, origin)| (&bytes[payment], &bytes[origin])).collect();
+        let admit = |part: &(&[u8], &[u8])| log.admit(part.0.len() + DECISION_BYTES);
         let admitted: Vec<Result<(), Busy>> = parts.iter().map(admit).collect();
         let among = || admitted.iter().enumerate().filter(|(_, a)| a.is_ok()).map(|(place, _)| place);
         let asked: Vec<&Payment> = among().map(|place| payments[place]).collect();
         let mut pending: Vec<Pending<'_>> =
-            among().map(|place| Pending::new(log, Record::Observed { payment: parts[place] })).collect();
+            among().map(|place| Pending::new(log, Record::Observed { payment: parts[place].0 })).collect();
         let decided = self.current.score_each(&asked, |i| pending[i].draw());
         let put = |(decision, _): &(Decision, u64)| {
             let start = said.len();
@@ -77,10 +110,9 @@ impl<'a> Turn<'a> {
             start..said.len()
         };
         let ends: Vec<_> = decided.iter().map(put).collect();
-        for (pending, end) in pending.iter_mut().zip(ends) {
-            if let Record::Observed { payment } = pending.record {
-                pending.record = Record::Scored { payment, decision: &said[end] };
-            }
+        for ((pending, end), place) in pending.iter_mut().zip(ends).zip(among()) {
+            let (payment, origin) = parts[place];
+            pending.record = Record::Scored { origin, payment, decision: &said[end] };
         }
         // In their order, so that none waits for an earlier one.
         drop(pending);
@@ -91,20 +123,24 @@ impl<'a> Turn<'a> {
 
     /// Records a decision that was made without the payment's score, by a policy; nothing is remembered of it.
     #[cfg(feature = "serve")]
-    pub fn unscored(&self, payment: &Payment, decision: Decision) -> Result<Ticket, Busy> {
-        self.recorded(payment, |_, pending| (decision, pending.draw(), false)).map(|(_, ticket)| ticket)
+    pub fn unscored(&self, payment: &Payment, decision: Decision, origin: &Origin) -> Result<Ticket, Busy> {
+        let decide = |_: &Current, pending: &Pending<'_>| (decision, pending.draw(), false);
+        self.recorded(payment, |out| origin.put(out), decide).map(|(_, ticket)| ticket)
     }
 
     /// Records a payment with the decision that `decide` comes to, and whether by its score.
     fn recorded(
         &self,
         payment: &Payment,
+        origin: impl FnOnce(&mut Vec<u8>),
         decide: impl FnOnce(&Current, &Pending<'_>) -> (Decision, u64, bool),
     ) -> Result<(Decision, Ticket), Busy> {
         PARTS.with(|room| {
-            let (mut payment_bytes, mut decision_bytes) = room.take();
-            let done = self.recorded_in(payment, decide, &mut payment_bytes, &mut decision_bytes);
-            room.set((payment_bytes, decision_bytes));
+            let mut parts = room.take();
+            parts.origin.clear();
+            origin(&mut parts.origin);
+            let done = self.recorded_in(payment, decide, &mut parts);
+            room.set(parts);
             done
         })
     }
@@ -113,21 +149,20 @@ impl<'a> Turn<'a> {
         &self,
         payment: &Payment,
         decide: impl FnOnce(&Current, &Pending<'_>) -> (Decision, u64, bool),
-        payment_bytes: &mut Vec<u8>,
-        decision_bytes: &mut Vec<u8>,
+        parts: &mut Parts,
     ) -> Result<(Decision, Ticket), Busy> {
         let log = self.journal.log();
-        payment_bytes.clear();
-        put_payment(payment_bytes, self.current.schema(), payment);
-        log.admit(payment_bytes.len() + DECISION_BYTES)?;
-        let mut pending = Pending::new(log, Record::Observed { payment: payment_bytes });
+        parts.payment.clear();
+        put_payment(&mut parts.payment, self.current.schema(), payment);
+        log.admit(parts.payment.len() + DECISION_BYTES)?;
+        let mut pending = Pending::new(log, Record::Observed { payment: &parts.payment });
         let (decision, lsn, scored) = decide(&self.current, &pending);
-        decision_bytes.clear();
-        put_decision(decision_bytes, &decision);
-        let (payment, bytes) = (&payment_bytes[..], &decision_bytes[..]);
+        parts.decision.clear();
+        put_decision(&mut parts.decision, &decision);
+        let Parts { origin, payment, decision: bytes } = &*parts;
         pending.record = match scored {
-            true => Record::Scored { payment, decision: bytes },
-            false => Record::Unscored { payment, decision: bytes },
+            true => Record::Scored { origin, payment, decision: bytes },
+            false => Record::Unscored { origin, payment, decision: bytes },
         };
         drop(pending);
         Ok((decision, self.journal.ticket(lsn)))

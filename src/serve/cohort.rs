@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use super::app::App;
 use super::keys::Key;
 use super::score::{self, Asked, Decided, Source};
+use crate::journal::Named;
 
 /// Most payments that are scored together: more would find their own bytes gone from the cache.
 const MEMBERS_MAX: usize = 32;
@@ -41,6 +42,7 @@ struct Members {
 struct Member {
     key: u16,
     body: Bytes,
+    request: Option<Named>,
     /// `None` once it left or was told.
     waker: Option<Waker>,
     answer: Option<Decided>,
@@ -51,12 +53,13 @@ pub(super) struct Joined<'a> {
     app: &'a App,
     key: &'a Key,
     body: Bytes,
+    request: Option<Named>,
     place: Option<(Arc<Cohort>, usize)>,
 }
 
 /// Scores an admitted payment together with those that are ready at the same time.
-pub(super) fn score<'a>(app: &'a App, key: &'a Key, body: Bytes) -> Joined<'a> {
-    Joined { app, key, body, place: None }
+pub(super) fn score<'a>(app: &'a App, key: &'a Key, body: Bytes, request: Option<Named>) -> Joined<'a> {
+    Joined { app, key, body, request, place: None }
 }
 
 impl Future for Joined<'_> {
@@ -85,7 +88,7 @@ impl Future for Joined<'_> {
         drop(members);
         drop(told);
         // Without an answer it is scored alone: somebody's own stage panicked at one of the others.
-        let asked = Asked { key: this.key, body: &this.body, source: Source::Whole };
+        let asked = Asked { key: this.key, body: &this.body, source: Source::Whole, request: this.request };
         Poll::Ready(answer.unwrap_or_else(|| score::at_once(this.app, asked, None)))
     }
 }
@@ -93,14 +96,17 @@ impl Future for Joined<'_> {
 impl Joined<'_> {
     /// Takes a place in this thread's cohort, which is a new one when the last was scored.
     fn join(&self, waker: &Waker) -> (Arc<Cohort>, usize) {
-        let member =
-            Member { key: self.key.index, body: self.body.clone(), waker: Some(waker.clone()), answer: None };
-        let (cohort, place) = match OPEN.take() {
-            Some(open) => match open.add(self.app, member) {
-                Ok(place) => (open, place),
-                Err(member) => Cohort::begin(self.app, member),
-            },
-            None => Cohort::begin(self.app, member),
+        let member = || Member {
+            key: self.key.index,
+            body: self.body.clone(),
+            request: self.request,
+            waker: Some(waker.clone()),
+            answer: None,
+        };
+        let joined = OPEN.take().and_then(|open| Some((open.add(self.app, member)?, open)));
+        let (cohort, place) = match joined {
+            Some((place, open)) => (open, place),
+            None => Cohort::begin(self.app, member()),
         };
         if place + 1 < MEMBERS_MAX {
             OPEN.set(Some(cohort.clone()));
@@ -126,14 +132,14 @@ impl Cohort {
         (Arc::new(Cohort(Mutex::new(Members { app, all, scored: false }))), 0)
     }
 
-    /// The place of one more, or the member back when this cohort was scored or is another server's.
-    fn add(&self, app: &App, member: Member) -> Result<usize, Member> {
+    /// The place of one more; `None` when this cohort was scored or is another server's.
+    fn add(&self, app: &App, member: impl FnOnce() -> Member) -> Option<usize> {
         let mut members = self.0.lock();
         if members.scored || members.app != std::ptr::from_ref(app).addr() {
-            return Err(member);
+            return None;
         }
-        members.all.push(member);
-        Ok(members.all.len() - 1)
+        members.all.push(member());
+        Some(members.all.len() - 1)
     }
 }
 
@@ -148,8 +154,9 @@ impl Members {
         let told = Told(wakers.filter_map(|(i, m)| m.waker.take().filter(|_| i != asking)).collect());
         let there = self.all.iter().zip(there).enumerate().filter(|(_, (_, there))| *there);
         let (places, asked): (Vec<usize>, Vec<Asked<'_>>) = there
-            .filter_map(|(place, (Member { key, body, .. }, _))| {
-                Some((place, Asked { key: app.keys.at(*key)?, body, source: Source::Whole }))
+            .filter_map(|(place, (Member { key, body, request, .. }, _))| {
+                let key = app.keys.at(*key)?;
+                Some((place, Asked { key, body, source: Source::Whole, request: *request }))
             })
             .unzip();
         let decided = score::each_at_once(app, &asked, None);
@@ -233,7 +240,7 @@ mod tests {
 
     fn ask<'a>(app: &'a App, id: usize) -> (Pin<Box<Joined<'a>>>, Arc<Woken>) {
         let key = app.keys.at(0).unwrap();
-        (Box::pin(score(app, key, payment(id))), Arc::default())
+        (Box::pin(score(app, key, payment(id), None)), Arc::default())
     }
 
     fn poll(asked: &mut (Pin<Box<Joined<'_>>>, Arc<Woken>)) -> Poll<String> {

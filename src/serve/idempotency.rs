@@ -12,15 +12,17 @@ use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use super::config::Idempotency;
+use super::log;
 use super::problem::{Kind, Problem};
+use crate::journal::Named;
 
 /// The header that names the request.
 pub(super) const HEADER: &str = "idempotency-key";
 /// Most bytes of a key.
 const KEY_BYTES_MAX: usize = 255;
 
-/// SHA-256 of caller, route and key: what callers choose is not kept itself.
-type Name = [u8; 32];
+/// The first half of the SHA-256 of caller, route and key: what callers choose is not kept itself.
+type Name = [u8; 16];
 
 /// The answers that are kept.
 pub(super) struct Answers {
@@ -33,8 +35,8 @@ pub(super) struct Answers {
 }
 
 struct Kept {
-    /// SHA-256 of the body.
-    body: [u8; 32],
+    /// The first half of the SHA-256 of the body.
+    body: [u8; 16],
     number: u64,
     until: Instant,
     /// `None` while the first request is being answered.
@@ -53,6 +55,7 @@ pub(super) enum Turn<'a> {
 pub(super) struct Claim<'a> {
     answers: &'a Answers,
     name: Name,
+    body: [u8; 16],
     kept: bool,
 }
 
@@ -88,7 +91,7 @@ impl Answers {
     pub(super) fn turn(
         &self,
         headers: &HeaderMap,
-        (caller, route): (u16, &str),
+        (caller, route): (u64, &str),
         body: &[u8],
         now: Instant,
     ) -> Result<Option<Turn<'_>>, Problem> {
@@ -101,8 +104,8 @@ impl Answers {
         name.update(route);
         name.update([0]);
         name.update(key);
-        let name: Name = name.finalize().into();
-        let body: [u8; 32] = Sha256::digest(body).into();
+        let name: Name = half(name);
+        let body = half(Sha256::new_with_prefix(body));
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let fresh = Kept { body, number, until: now + self.ttl, answer: None };
         match self.answers.entry(name) {
@@ -127,7 +130,17 @@ impl Answers {
             }
         }
         self.make_room(name, number);
-        Ok(Some(Turn::First(Claim { answers: self, name, kept: false })))
+        Ok(Some(Turn::First(Claim { answers: self, name, body, kept: false })))
+    }
+
+    /// Keeps an answer that was given so long before now; whether there is time left for it.
+    pub(super) fn restore(&self, named: &Named, answer: Bytes, (now, age): (Instant, Duration)) -> bool {
+        let Some(left) = self.ttl.checked_sub(age).filter(|left| !left.is_zero()) else { return false };
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let kept = Kept { body: named.body, number, until: now + left, answer: Some(answer) };
+        self.answers.insert(named.name, kept);
+        self.make_room(named.name, number);
+        true
     }
 
     fn make_room(&self, name: Name, number: u64) {
@@ -146,7 +159,18 @@ impl Answers {
     }
 }
 
+fn half(hash: Sha256) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash.finalize()[..16]);
+    half
+}
+
 impl Claim<'_> {
+    /// The request, for its record: by this it is known after a restart.
+    pub(super) fn named(&self) -> Named {
+        Named { name: self.name, body: self.body, at: log::now() }
+    }
+
     /// Keeps the answer for those that come again.
     pub(super) fn keep(mut self, answer: Bytes) {
         if let Some(mut kept) = self.answers.answers.get_mut(&self.name) {
@@ -171,6 +195,28 @@ mod tests {
 
     fn headers(key: &str) -> HeaderMap {
         HeaderMap::from_iter([(HEADER.parse().unwrap(), key.parse().unwrap())])
+    }
+
+    #[test]
+    fn what_was_answered_before_the_start_is_kept_for_the_rest_of_its_time() {
+        let ttl = Duration::from_secs(10);
+        let settings = Idempotency { keys: 2, ttl: Pause(ttl) };
+        let (before, start) = (Answers::new(&settings), Instant::now());
+        let named = |key: &str| match before.turn(&headers(key), (1, "score"), b"x", start) {
+            Ok(Some(Turn::First(claim))) => claim.named(),
+            _ => panic!("{key}"),
+        };
+        let answers = Answers::new(&settings);
+        let restore = |key: &str, age| answers.restore(&named(key), Bytes::from_static(b"one"), (start, age));
+        assert!(!restore("a", ttl) && !restore("b", ttl * 2) && answers.len() == 0);
+        assert!(restore("c", ttl - Duration::from_secs(1)) && restore("d", Duration::ZERO));
+        let turn = |key: &str, body: &[u8], now| answers.turn(&headers(key), (1, "score"), body, now);
+        assert!(matches!(turn("c", b"x", start), Ok(Some(Turn::Again(b))) if b == "one"));
+        assert_eq!(turn("c", b"y", start).err().map(|p| p.kind), Some(Kind::KeyReused));
+        let last = Duration::from_secs(1);
+        assert!(matches!(turn("c", b"x", start + last), Ok(Some(Turn::First(_)))), "its time is over");
+        assert!(matches!(answers.turn(&headers("d"), (2, "score"), b"x", start), Ok(Some(Turn::First(_)))));
+        assert!(restore("e", Duration::ZERO) && restore("f", Duration::ZERO) && answers.len() <= 2);
     }
 
     #[test]

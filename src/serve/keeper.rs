@@ -12,7 +12,7 @@ use super::problem::{Kind, Problem};
 use crate::decision::Decision;
 use crate::engine::{Current, Engine, Prepared};
 use crate::error::Error;
-use crate::journal::{self, Busy, Durability, EditError, Journal, Recovered, Ticket};
+use crate::journal::{self, Busy, Durability, EditError, Journal, Origin, Recovered, Ticket};
 use crate::list::{Editor, Edits, ListEdit};
 use crate::payment::Payment;
 use crate::pipeline::Pipeline;
@@ -245,14 +245,18 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// For each, when it can't be recorded; nothing is remembered of it then.
-    pub(super) fn score_each(&self, payments: &[&Payment]) -> Vec<Result<(Decision, Recorded), Busy>> {
+    pub(super) fn score_each(
+        &self,
+        payments: &[&Payment],
+        origins: &[Origin],
+    ) -> Vec<Result<(Decision, Recorded), Busy>> {
         match self {
             Turn::Memory(current) => {
                 let decided = current.score_each(payments, |_| ()).into_iter();
                 decided.map(|(decision, ())| Ok((decision, Recorded::default()))).collect()
             }
             Turn::Journal(turn) => {
-                let decided = turn.score_each(payments).into_iter();
+                let decided = turn.score_each(payments, origins).into_iter();
                 decided.map(|d| d.map(|(decision, ticket)| (decision, Recorded(Some(ticket))))).collect()
             }
         }
@@ -262,10 +266,17 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// When it can't be.
-    pub(super) fn unscored(&self, payment: &Payment, decision: Decision) -> Result<Recorded, Busy> {
+    pub(super) fn unscored(
+        &self,
+        payment: &Payment,
+        decision: Decision,
+        origin: &Origin,
+    ) -> Result<Recorded, Busy> {
         match self {
             Turn::Memory(_) => Ok(Recorded::default()),
-            Turn::Journal(turn) => turn.unscored(payment, decision).map(|ticket| Recorded(Some(ticket))),
+            Turn::Journal(turn) => {
+                turn.unscored(payment, decision, origin).map(|ticket| Recorded(Some(ticket)))
+            }
         }
     }
 

@@ -26,6 +26,8 @@ pub(super) const KEY_HEADER: &str = "x-api-key";
 pub(super) struct Key {
     /// Its place among the keys; what it has sent is kept under it.
     pub(super) index: u16,
+    /// Stands for it over restarts, where its place may be another: a hash of its name, 0 where there are no keys.
+    pub(super) tag: u64,
     pub(super) name: String,
     digest: [u8; 32],
     scopes: Vec<Scope>,
@@ -100,6 +102,11 @@ impl Keys {
         }
     }
 
+    /// The place of the caller with this tag.
+    pub(super) fn of_tag(&self, tag: u64) -> Option<u16> {
+        self.keys.iter().chain(&self.anybody).find(|key| key.tag == tag).map(|key| key.index)
+    }
+
     /// The caller that the headers name, if it may do this.
     ///
     /// # Errors
@@ -140,6 +147,7 @@ impl Key {
     fn new(index: u16, entry: &KeyEntry, digest: [u8; 32], config: &Config) -> Result<Key, String> {
         Ok(Key {
             index,
+            tag: if index == 0 { 0 } else { tag(&entry.name) },
             name: entry.name.clone(),
             digest,
             scopes: entry.scopes.clone(),
@@ -157,6 +165,12 @@ impl Key {
             policy: Policy::of(entry.unavailable.as_ref().unwrap_or(&config.unavailable))?,
         })
     }
+}
+
+/// The first bytes of the SHA-256 of a key's name.
+fn tag(name: &str) -> u64 {
+    let hash: [u8; 32] = Sha256::digest(name).into();
+    u64::from_le_bytes(std::array::from_fn(|i| hash[i]))
 }
 
 fn anybody() -> KeyEntry {

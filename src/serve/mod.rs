@@ -14,7 +14,7 @@
 //! | `control.rs` `watch.rs` `lists.rs` | how do rules and lists change while payments are scored? |
 //! | `monitor.rs` `brakes.rs` | when does a rule go past its brake, and how is it released? |
 //! | `metrics.rs` `exemplar.rs` `exposition.rs` `health.rs` `log.rs` `trace.rs` `problem.rs` | what do people and machines get to know? |
-//! | `keeper.rs` `snapshots.rs` | is what was decided recorded, and what comes back at a start? |
+//! | `keeper.rs` `snapshots.rs` `restored.rs` | is what was decided recorded, and what comes back at a start? |
 //! | `cashier/` | what becomes of payments that move money? |
 //! | `totals.rs` `stats.rs` `console/` | what was counted lately, and the page that shows it |
 
@@ -56,6 +56,7 @@ mod openapi;
 mod problem;
 mod recent;
 mod reply;
+mod restored;
 mod routes;
 mod score;
 mod secret;
@@ -224,6 +225,7 @@ fn run(Sidecar { mut config, pipeline, source, own }: Sidecar) -> Result<(), Err
                        Unix socket, or say --insecure";
         return Err(wrong(message).at(bound.name()));
     }
+    restored::bring_back(&app);
     watch::start(&app);
     snapshots::start(&app)?;
     totals::start(&app);

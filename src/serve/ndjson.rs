@@ -215,7 +215,7 @@ impl Batch {
         let app = self.app.clone();
         let Some(key) = app.keys.at(self.key) else { return };
         let asked: Vec<Asked<'_>> =
-            lines.iter().map(|(_, body)| Asked { key, body, source: Source::Whole }).collect();
+            lines.iter().map(|(_, body)| Asked { key, body, source: Source::Whole, request: None }).collect();
         let place = app.admission.place(key, app.config.overload.concurrency);
         let decided = score::each_at_once(&app, &asked, place.as_ref().err().copied());
         for ((line, _), decided) in lines.iter().zip(decided) {

@@ -19,7 +19,7 @@ use super::metrics::Stage;
 use super::problem::Problem;
 use super::reply::Reply;
 use crate::decision::{Decision, Degraded, Outcome};
-use crate::journal::{Busy, Durability};
+use crate::journal::{Busy, Durability, Named, Origin};
 use crate::payment::Payment;
 
 /// Says how long parsing, scoring and writing took.
@@ -37,6 +37,14 @@ pub(super) struct Asked<'a> {
     pub(super) key: &'a Key,
     pub(super) body: &'a [u8],
     pub(super) source: Source<'a>,
+    /// When its answer is kept under a key.
+    pub(super) request: Option<Named>,
+}
+
+impl Asked<'_> {
+    fn origin(&self) -> Origin {
+        Origin { owner: self.key.tag, request: self.request }
+    }
 }
 
 /// A decision and the promise that it is recorded, or why there is none.
@@ -65,7 +73,7 @@ pub(super) async fn answer(
     body: Bytes,
     began: Instant,
 ) -> Result<Response<Reply>, Problem> {
-    let claim = match app.answers.turn(&head.headers, (key.index, "score"), &body, began)? {
+    let claim = match app.answers.turn(&head.headers, (key.tag, "score"), &body, began)? {
         Some(idempotency::Turn::Again(line)) => {
             app.metrics.replayed.add(1);
             let mut response = json(line);
@@ -79,9 +87,10 @@ pub(super) async fn answer(
     let deadline = admit::deadline(&head.headers, overload, began)?;
     // Its place is held until it is recorded: what waits for the disk is in flight.
     let place = app.admission.enter(key, overload, deadline);
-    let asked = Asked { key, body: &body, source: Source::Whole };
+    let request = claim.as_ref().map(idempotency::Claim::named);
+    let asked = Asked { key, body: &body, source: Source::Whole, request };
     let decided = match place {
-        Ok(_) => cohort::score(app, key, body.clone()).await,
+        Ok(_) => cohort::score(app, key, body.clone(), request).await,
         Err(refused) => without(app, asked, refused),
     };
     let scored = recorded(app, asked, decided?).await?;
@@ -108,7 +117,7 @@ pub(super) async fn decide(
     let deadline = admit::deadline(headers, overload, began)?;
     // Its place is held until it is recorded: what waits for the disk is in flight.
     let place = app.admission.enter(key, overload, deadline);
-    let asked = Asked { key, body, source };
+    let asked = Asked { key, body, source, request: None };
     let decided = at_once(app, asked, place.as_ref().err().copied())?;
     recorded(app, asked, decided).await
 }
@@ -163,9 +172,10 @@ fn all(app: &App, asked: &[Asked<'_>]) -> Vec<Option<Decided>> {
             desk.put_by(place);
             times[0] = clock.lap();
         }
-        let good = read.iter().enumerate().filter(|(_, read)| read.is_ok());
-        let payments: Vec<&Payment> = good.map(|(place, _)| desk.at_place(place)).collect();
-        let mut scored = turn.score_each(&payments).into_iter();
+        let good = read.iter().zip(asked).enumerate().filter(|(_, (read, _))| read.is_ok());
+        let (payments, origins): (Vec<&Payment>, Vec<Origin>) =
+            good.map(|(place, (_, asked))| (desk.at_place(place), asked.origin())).unzip();
+        let mut scored = turn.score_each(&payments, &origins).into_iter();
         let each = clock.lap() / u32::try_from(payments.len().max(1)).unwrap_or(u32::MAX);
         let mut answer = |(place, ((read, asked), mut times)): (usize, ((_, &Asked<'_>), [Duration; 3]))| {
             read?;
@@ -205,7 +215,7 @@ impl Clock {
 /// What the caller's policy says of a payment that there is no room or time for, or no record.
 #[cold]
 fn without(app: &App, asked: Asked<'_>, refused: Refused) -> Decided {
-    let Asked { key, body, source } = asked;
+    let Asked { key, body, source, .. } = asked;
     app.metrics.refused(refused);
     if !key.policy.decides() {
         return Err(refused.problem(&app.config.overload));
@@ -225,7 +235,7 @@ fn without(app: &App, asked: Asked<'_>, refused: Refused) -> Decided {
             |degraded| Decision { outcome, degraded, digest: pipeline.digest(), ..Decision::NONE };
         let recorded = match refused {
             Refused::Unrecorded => Recorded::default(),
-            _ => turn.unscored(&desk.payment, by_policy(degraded)).unwrap_or_else(|_| {
+            _ => turn.unscored(&desk.payment, by_policy(degraded), &asked.origin()).unwrap_or_else(|_| {
                 degraded |= Degraded::UNRECORDED;
                 Recorded::default()
             }),
