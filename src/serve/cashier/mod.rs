@@ -15,7 +15,7 @@
 //! | `accounts.rs` | which payers have an authenticator? |
 //! | `chores.rs` `later.rs` | what has become of what nobody asks about, and when is it looked at? |
 //! | `fraud.rs` | what do lists and training learn of fraud? |
-//! | `monitoring.rs` | how much of a merchant is disputed, as the schemes count? |
+//! | `monitoring/` | how much of a merchant is disputed, as the schemes count? |
 //! | `reviews.rs` | what waits for somebody to look? |
 //! | `figures.rs` | how does it go? |
 //! | `webhooks.rs` `lanes.rs` | how are merchants told, and whose turn is it? |
