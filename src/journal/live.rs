@@ -321,8 +321,7 @@ impl Journal {
     }
 
     fn put_brake(&self, pipeline: &Pipeline, change: BrakeChange) -> Ticket {
-        // Whoever changes a rule has found it there.
-        let text = pipeline.rule_text(&change.rule).unwrap_or_default();
+        let text = pipeline.rule_text(&change.rule);
         self.put(Record::Brake(change, text))
     }
 

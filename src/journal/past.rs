@@ -244,7 +244,7 @@ impl<J: Judge> Visitor for Past<'_, J> {
                 self.flush();
                 let pipeline = self.engine.pipeline();
                 // Rules of other pipelines may be unknown to this one, or say something else.
-                if pipeline.rule_text(&change.rule) == Some(text) {
+                if text.is_none_or(|text| pipeline.rule_text(&change.rule) == Some(text)) {
                     pipeline.brake(&change);
                 }
             }

@@ -11,10 +11,10 @@ use crate::velocity::Status;
 use super::frame::Raw;
 use super::wire::{Cursor, Malformed, put_bytes, put_option, put_signed, put_varint};
 
-/// The version of every kind that this program writes and reads, but for those with an origin.
+/// The version of every kind that this program writes and reads, but for those that say more by now.
 const VERSION: u8 = 1;
-/// That of decisions that say where their payments came from.
-const VERSION_WITH_ORIGIN: u8 = 2;
+/// That of decisions that say where their payments came from, and of brakes that say what their rules say.
+const VERSION_WITH_MORE: u8 = 2;
 
 /// The kinds; numbers from 32 on are kept for payments that move money.
 pub(super) mod kind {
@@ -46,8 +46,8 @@ pub(crate) enum Record<'a> {
     Shutdown,
     /// A payment was decided about without its score, by a policy; nothing was remembered of it.
     Unscored { origin: &'a [u8], payment: &'a [u8], decision: &'a [u8] },
-    /// A rule that says this was demoted to shadow, or released.
-    Brake(BrakeChange, RuleText),
+    /// A rule that says this was demoted to shadow, or released; the first version does not tell what it says.
+    Brake(BrakeChange, Option<RuleText>),
 }
 
 /// Which pipeline decides, and how its payments are written.
@@ -100,7 +100,7 @@ impl Record<'_> {
             Record::Scored { origin, payment, decision } | Record::Unscored { origin, payment, decision } => {
                 if !origin.is_empty() {
                     put_bytes(payload, origin);
-                    version = VERSION_WITH_ORIGIN;
+                    version = VERSION_WITH_MORE;
                 }
                 put_bytes(payload, payment);
                 payload.extend_from_slice(decision);
@@ -126,7 +126,10 @@ impl Record<'_> {
             Record::Shutdown => kind::SHUTDOWN,
             Record::Brake(change, text) => {
                 change.put(payload);
-                payload.extend_from_slice(text);
+                if let Some(text) = text {
+                    payload.extend_from_slice(text);
+                    version = VERSION_WITH_MORE;
+                }
                 kind::BRAKE
             }
         };
@@ -171,7 +174,7 @@ impl Record<'_> {
             }
             kind::BRAKE => {
                 let change = BrakeChange::read(&mut cursor)?;
-                let text = cursor.array()?;
+                let text = if raw.version == VERSION { None } else { Some(cursor.array()?) };
                 cursor.end().map(|()| Record::Brake(change, text))
             }
             _ => cursor.end().map(|()| Record::Shutdown),
@@ -181,7 +184,7 @@ impl Record<'_> {
 
 /// The newest version of a kind.
 fn newest(kind: u8) -> u8 {
-    if matches!(kind, kind::SCORED | kind::UNSCORED) { VERSION_WITH_ORIGIN } else { VERSION }
+    if matches!(kind, kind::SCORED | kind::UNSCORED | kind::BRAKE) { VERSION_WITH_MORE } else { VERSION }
 }
 
 impl ListEdit {
@@ -292,7 +295,9 @@ mod tests {
         }
         check(&Record::Shutdown);
         for trip in [None, Some(Trip { at: Timestamp::default(), payments: u64::MAX, matches: 3 })] {
-            check(&Record::Brake(BrakeChange { rule: "r".into(), trip }, [7; 16]));
+            for text in [None, Some([7; 16])] {
+                check(&Record::Brake(BrakeChange { rule: "r".into(), trip }, text));
+            }
         }
     }
 
