@@ -48,6 +48,16 @@ impl Default for Parts {
     }
 }
 
+/// Works in the thread's room.
+fn with_room<T>(work: impl FnOnce(&mut Parts) -> T) -> T {
+    PARTS.with(|room| {
+        let mut parts = room.take();
+        let done = work(&mut parts);
+        room.set(parts);
+        done
+    })
+}
+
 /// Lists and pipeline stay as they are for as long as it is held. Not to be held while anything is waited for.
 pub(crate) struct Turn<'a> {
     journal: &'a Journal,
@@ -85,13 +95,25 @@ impl<'a> Turn<'a> {
         payments: &[&Payment],
         origins: &[Origin],
     ) -> Vec<Result<(Decision, Ticket), Busy>> {
+        with_room(|room| self.score_each_in(payments, origins, room))
+    }
+
+    #[cfg(feature = "serve")]
+    fn score_each_in(
+        &self,
+        payments: &[&Payment],
+        origins: &[Origin],
+        room: &mut Parts,
+    ) -> Vec<Result<(Decision, Ticket), Busy>> {
         let log = self.journal.log();
-        let (mut bytes, mut said) = (Vec::new(), Vec::new());
+        let Parts { payment: bytes, decision: said, .. } = room;
+        bytes.clear();
+        said.clear();
         let put = |(payment, origin): (&&Payment, &Origin)| {
             let start = bytes.len();
-            put_payment(&mut bytes, self.current.schema(), payment);
+            put_payment(bytes, self.current.schema(), payment);
             let end = bytes.len();
-            origin.put(&mut bytes);
+            origin.put(bytes);
             (start..end, end..bytes.len())
         };
         let parts: Vec<_> = payments.iter().zip(origins).map(put).collect();
@@ -106,7 +128,7 @@ impl<'a> Turn<'a> {
         let decided = self.current.score_each(&asked, |i| pending[i].draw());
         let put = |(decision, _): &(Decision, u64)| {
             let start = said.len();
-            put_decision(&mut said, decision);
+            put_decision(said, decision);
             start..said.len()
         };
         let ends: Vec<_> = decided.iter().map(put).collect();
@@ -135,13 +157,10 @@ impl<'a> Turn<'a> {
         origin: impl FnOnce(&mut Vec<u8>),
         decide: impl FnOnce(&Current, &Pending<'_>) -> (Decision, u64, bool),
     ) -> Result<(Decision, Ticket), Busy> {
-        PARTS.with(|room| {
-            let mut parts = room.take();
+        with_room(|parts| {
             parts.origin.clear();
             origin(&mut parts.origin);
-            let done = self.recorded_in(payment, decide, &mut parts);
-            room.set(parts);
-            done
+            self.recorded_in(payment, decide, parts)
         })
     }
 

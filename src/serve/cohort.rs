@@ -35,6 +35,8 @@ struct Members {
     app: usize,
     /// In the order in which they came.
     all: Vec<Member>,
+    /// For each of them, who is to be told; `None` once it left.
+    wakers: Vec<Option<Waker>>,
     /// Whether they were scored, so that nobody can join any more.
     scored: bool,
 }
@@ -43,8 +45,6 @@ struct Member {
     key: u16,
     body: Bytes,
     request: Option<Named>,
-    /// `None` once it left or was told.
-    waker: Option<Waker>,
     answer: Option<Decided>,
 }
 
@@ -96,18 +96,16 @@ impl Future for Joined<'_> {
 impl Joined<'_> {
     /// Takes a place in this thread's cohort, which is a new one when the last was scored.
     fn join(&self, waker: &Waker) -> (Arc<Cohort>, usize) {
-        let member = || Member {
-            key: self.key.index,
-            body: self.body.clone(),
-            request: self.request,
-            waker: Some(waker.clone()),
-            answer: None,
-        };
-        let joined = OPEN.take().and_then(|open| Some((open.add(self.app, member)?, open)));
-        let (cohort, place) = match joined {
-            Some((place, open)) => (open, place),
-            None => Cohort::begin(self.app, member()),
-        };
+        let app = std::ptr::from_ref(self.app).addr();
+        let joined = OPEN.take().and_then(|open| {
+            let place = open.0.lock().add(app, self, waker)?;
+            Some((place, open))
+        });
+        let (place, cohort) = joined.unwrap_or_else(|| {
+            let mut members = Members::new(app);
+            let place = members.push(self, waker);
+            (place, Arc::new(Cohort(Mutex::new(members))))
+        });
         if place + 1 < MEMBERS_MAX {
             OPEN.set(Some(cohort.clone()));
         }
@@ -124,41 +122,40 @@ impl Drop for Joined<'_> {
     }
 }
 
-impl Cohort {
-    fn begin(app: &App, first: Member) -> (Arc<Cohort>, usize) {
-        let app = std::ptr::from_ref(app).addr();
-        let mut all = Vec::with_capacity(MEMBERS_MAX);
-        all.push(first);
-        (Arc::new(Cohort(Mutex::new(Members { app, all, scored: false }))), 0)
-    }
-
-    /// The place of one more; `None` when this cohort was scored or is another server's.
-    fn add(&self, app: &App, member: impl FnOnce() -> Member) -> Option<usize> {
-        let mut members = self.0.lock();
-        if members.scored || members.app != std::ptr::from_ref(app).addr() {
-            return None;
-        }
-        members.all.push(member());
-        Some(members.all.len() - 1)
-    }
-}
-
 impl Members {
+    fn new(app: usize) -> Members {
+        let (all, wakers) = (Vec::with_capacity(MEMBERS_MAX), Vec::with_capacity(MEMBERS_MAX));
+        Members { app, all, wakers, scored: false }
+    }
+
+    /// The place of one more; `None` when these were scored or are another server's.
+    fn add(&mut self, app: usize, joined: &Joined<'_>, waker: &Waker) -> Option<usize> {
+        (!self.scored && self.app == app).then(|| self.push(joined, waker))
+    }
+
+    fn push(&mut self, joined: &Joined<'_>, waker: &Waker) -> usize {
+        let (key, body, request) = (joined.key.index, joined.body.clone(), joined.request);
+        self.all.push(Member { key, body, request, answer: None });
+        self.wakers.push(Some(waker.clone()));
+        self.all.len() - 1
+    }
+
     /// Scores all that are still there, unless that was done. All but the one who asks are to be told.
     fn score(&mut self, app: &App, asking: usize) -> Told {
+        let mut told = Told(std::mem::take(&mut self.wakers));
         if std::mem::replace(&mut self.scored, true) {
-            return Told(Vec::new());
+            return told;
         }
-        let there: Vec<bool> = self.all.iter().map(|member| member.waker.is_some()).collect();
-        let wakers = self.all.iter_mut().enumerate();
-        let told = Told(wakers.filter_map(|(i, m)| m.waker.take().filter(|_| i != asking)).collect());
-        let there = self.all.iter().zip(there).enumerate().filter(|(_, (_, there))| *there);
+        let there = self.all.iter().zip(&told.0).enumerate().filter(|(_, (_, waker))| waker.is_some());
         let (places, asked): (Vec<usize>, Vec<Asked<'_>>) = there
             .filter_map(|(place, (Member { key, body, request, .. }, _))| {
                 let key = app.keys.at(*key)?;
                 Some((place, Asked { key, body, source: Source::Whole, request: *request }))
             })
             .unzip();
+        if let Some(waker) = told.0.get_mut(asking) {
+            *waker = None;
+        }
         let decided = score::each_at_once(app, &asked, None);
         for (place, decided) in places.into_iter().zip(decided) {
             let Some(member) = self.all.get_mut(place) else { continue };
@@ -173,10 +170,10 @@ impl Members {
         if self.scored {
             return;
         }
-        if let Some(member) = self.all.get_mut(place) {
-            (member.waker, member.body) = (None, Bytes::new());
+        if let (Some(waker), Some(member)) = (self.wakers.get_mut(place), self.all.get_mut(place)) {
+            (*waker, member.body) = (None, Bytes::new());
         }
-        match self.all.iter().find_map(|member| member.waker.as_ref()) {
+        match self.wakers.iter().flatten().next() {
             Some(waker) => waker.wake_by_ref(),
             None => self.scored = true,
         }
@@ -184,11 +181,11 @@ impl Members {
 }
 
 /// Wakes those who wait once they were scored, or once a stage of somebody's own has panicked.
-struct Told(Vec<Waker>);
+struct Told(Vec<Option<Waker>>);
 
 impl Drop for Told {
     fn drop(&mut self) {
-        self.0.drain(..).for_each(Waker::wake);
+        self.0.drain(..).flatten().for_each(Waker::wake);
     }
 }
 

@@ -173,10 +173,10 @@ impl Batch {
     /// What ends the batch after these lines.
     fn take(&mut self, lines: &mut Vec<(u64, BytesMut)>) -> Result<bool, Problem> {
         let limits = &self.app.config.limits;
+        if self.state == State::Done {
+            return Ok(false);
+        }
         for _ in 0..ROWS_PER_TURN {
-            if self.state == State::Done {
-                return Ok(false);
-            }
             let end = memchr::memchr(b'\n', &self.held[self.searched..]).map(|i| self.searched + i);
             let line = match (end, self.state) {
                 (Some(end), _) => {
@@ -212,6 +212,9 @@ impl Batch {
 
     /// Decides about the lines of a turn, which has one place among what is in flight.
     fn score(&mut self, lines: &[(u64, BytesMut)], out: &mut BytesMut) {
+        if lines.is_empty() {
+            return;
+        }
         let app = self.app.clone();
         let Some(key) = app.keys.at(self.key) else { return };
         let asked: Vec<Asked<'_>> =

@@ -83,10 +83,7 @@ pub(super) async fn answer(
         Some(idempotency::Turn::First(claim)) => Some(claim),
         None => None,
     };
-    let overload = &app.config.overload;
-    let deadline = admit::deadline(&head.headers, overload, began)?;
-    // Its place is held until it is recorded: what waits for the disk is in flight.
-    let place = app.admission.enter(key, overload, deadline);
+    let place = enter(app, key, &head.headers, began)?;
     let request = claim.as_ref().map(idempotency::Claim::named);
     let asked = Asked { key, body: &body, source: Source::Whole, request };
     let decided = match place {
@@ -113,13 +110,25 @@ pub(super) async fn decide(
     source: Source<'_>,
     began: Instant,
 ) -> Result<Scored, Problem> {
-    let overload = &app.config.overload;
-    let deadline = admit::deadline(headers, overload, began)?;
-    // Its place is held until it is recorded: what waits for the disk is in flight.
-    let place = app.admission.enter(key, overload, deadline);
+    let place = enter(app, key, headers, began)?;
     let asked = Asked { key, body, source, request: None };
     let decided = at_once(app, asked, place.as_ref().err().copied())?;
     recorded(app, asked, decided).await
+}
+
+/// A place for a payment, or why there is none. It is held until the decision is recorded: what waits for the disk is in
+/// flight.
+///
+/// # Errors
+/// When the deadline in the headers is none.
+fn enter<'a>(
+    app: &'a App,
+    key: &'a Key,
+    headers: &HeaderMap,
+    began: Instant,
+) -> Result<Result<admit::Ticket<'a>, Refused>, Problem> {
+    let overload = &app.config.overload;
+    Ok(app.admission.enter(key, overload, admit::deadline(headers, overload, began)?))
 }
 
 /// Waits until a decision is recorded; one that can't be is made by policy.
@@ -140,10 +149,8 @@ async fn recorded(
 /// # Errors
 /// Why it was not decided.
 pub(super) fn at_once(app: &App, asked: Asked<'_>, refused: Option<Refused>) -> Decided {
-    let decided = match refused {
-        None => all(app, &[asked]).pop().flatten(),
-        Some(refused) => Some(without(app, asked, refused)),
-    };
+    // One is asked, one is answered.
+    let decided = each_at_once(app, &[asked], refused).pop();
     decided.unwrap_or_else(|| without(app, asked, Refused::Unrecorded))
 }
 
