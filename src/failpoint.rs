@@ -62,6 +62,8 @@ failpoints! {
     SegmentNamed "segment-named" "A journal's next file has its place, and that is not synced."
     SnapshotWritten "snapshot-written" "A snapshot is written, and has no name yet."
     SnapshotNamed "snapshot-named" "A snapshot has its name, and that is not synced."
+    StandingWritten "standing-written" "What the payments' records come to is saved, and has no name yet."
+    StandingNamed "standing-named" "That has its name, which is not synced."
 }
 
 /// Ends the process here, if it is to end here.

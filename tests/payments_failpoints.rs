@@ -95,7 +95,7 @@ impl World {
         let text = format!(
             "rules = '{rules}'\nempty_past = true\nlisten = '{listen}'\n{keys}\
              [journal]\ndir = '{journal}'\nsegment_bytes = 131072\nsnapshot = '100ms'\n\
-             [payments]\ndir = '{payments}'\nsegment_bytes = 131072\ncodes = '{codes}'\n\
+             [payments]\ndir = '{payments}'\nsegment_bytes = 131072\nsnapshot_records = 40\ncodes = '{codes}'\n\
              ask_again = '50ms'\nask_again_max = '200ms'\nwebhook_again = '20ms'\n\
              [[payments.merchant]]\nid = 'one'\nwebhook = 'http://{told}/'\nwebhook_secret = '{secret}'\n\
              [[payments.merchant]]\nid = 'two'\ncapture = 'manual'\n\

@@ -105,6 +105,38 @@ fn the_engine_hears_of_what_became_of_a_payment_once_however_the_process_ended()
     }
 }
 
+/// The engine's journal has the decision, and the payments' journal has not: the merchant who comes again gets it, and
+/// windows have the payment once. Another payer's facts are another payment, and are decided about anew.
+#[cfg(feature = "failpoints")]
+#[test]
+fn what_the_engine_decided_before_a_kill_it_is_not_asked_again() {
+    for (again, scored) in [("odd", 1), ("plain", 2)] {
+        let shop = Shop::new(&[ODD, AGAIN].concat(), &[], "");
+        let mut sidecar = shop.open_at("payment-scored");
+        let order = json!({ "id": "o1", "amount": "10.00 EUR" }).to_string();
+        assert_eq!(sidecar.post("/v1/orders", &order).status, 201);
+        let ended = sidecar::try_ask(&sidecar.main, "POST", "/v1/payments", &[], &card("o1", VISA, "odd"));
+        assert!(ended.is_none() && !sidecar.ended());
+        assert_eq!(recorded(&shop, "payments"), 1);
+        let sidecar = shop.open();
+        let resumed: Value = serde_json::from_str(&sidecar.wait_for("\"settlements_resumed\"")).unwrap();
+        assert_eq!(resumed["decided"], 1, "{resumed}");
+        let came = sidecar.post("/v1/payments", &card("o1", VISA, again));
+        let expected = if again == "odd" { "review_held" } else { "captured" };
+        assert_eq!((came.status, &came.json()["state"]), (200, &json!(expected)), "{came:?}");
+        assert_eq!(recorded(&shop, "payments"), scored, "{again}");
+        let queue = sidecar.ask("GET", "/v1/reviews", &[], "").json();
+        let held = queue.as_array().unwrap();
+        assert_eq!(held.len(), usize::from(again == "odd"));
+        assert!(held.iter().all(|one| one["decision"]["outcome"] == "review"), "{queue}");
+        // And that is what stays.
+        stop(sidecar);
+        let sidecar = shop.open();
+        assert!(!sidecar.log().contains("\"settlements_resumed\""), "{}", sidecar.log());
+        assert_eq!(recorded(&shop, "payments"), scored);
+    }
+}
+
 #[test]
 fn who_comes_with_a_payment_at_the_same_time_finds_it_decided() {
     let shop = Shop::new(&[ODD, AGAIN].concat(), &[], "");
@@ -187,6 +219,99 @@ fn a_review_that_fraud_has_ended_ends_after_a_crash() {
     let path = format!("/v1/payments/{}", held["id"].as_str().unwrap());
     until("voided", || sidecar.ask("GET", &path, &[], "").json()["state"] == "voided");
     assert_eq!(shop.institution.sum("held"), 0);
+}
+
+/// What comes back, as the log has it.
+fn recovered(sidecar: &Sidecar) -> Value {
+    serde_json::from_str(&sidecar.wait_for("\"payments_recovered\"")).unwrap()
+}
+
+/// `tollgate verify` of the payments' journal: how it ended, and all it said.
+fn verified(shop: &Shop) -> (Option<i32>, String) {
+    let command = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(["verify", &shop.at("payments")])
+        .output()
+        .unwrap();
+    let said = [command.stdout, command.stderr].concat();
+    (command.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// The files of what was saved, the newest last.
+fn snapshots(shop: &Shop) -> Vec<std::path::PathBuf> {
+    let all = std::fs::read_dir(shop.at("payments")).unwrap().map(|entry| entry.unwrap().path());
+    let mut all: Vec<_> = all.filter(|path| path.extension().is_some_and(|e| e == "snapshot")).collect();
+    all.sort();
+    all
+}
+
+/// What was saved while it worked and when it stopped shortens the way, and is never needed.
+#[test]
+fn a_start_begins_with_what_was_saved_and_a_damaged_one_is_passed_over() {
+    let shop = Shop::new(&[ODD, AGAIN].concat(), &[], "snapshot_records = 40\n");
+    let sidecar = shop.open();
+    let mut shown = Vec::new();
+    for n in 0..8 {
+        let paid = pay(&sidecar, &format!("o{n}"), "10.00 EUR", VISA, json!({})).json();
+        assert_eq!(paid["state"], "captured");
+        shown.push(paid);
+    }
+    let held = pay(&sidecar, "held", "10.00 EUR", VISA, json!({ "device_os": "odd" })).json();
+    until("saved", || sidecar.log().contains("\"payments_snapshot\""));
+    sidecar.signal("KILL");
+    drop(sidecar);
+    let known = |sidecar: &Sidecar| {
+        for paid in &shown {
+            let path = format!("/v1/payments/{}", paid["id"].as_str().unwrap());
+            let now = sidecar.ask("GET", &path, &[], "").json();
+            assert_eq!(
+                ["state", "captured", "operations"].map(|f| &now[f]),
+                ["state", "captured", "operations"].map(|f| &paid[f])
+            );
+            // A natural key is for ever: the same attempt is the same payment.
+            let again = sidecar.post("/v1/payments", &card(paid["order"].as_str().unwrap(), VISA, "plain"));
+            assert_eq!((again.status, &again.json()["id"]), (200, &paid["id"]), "{again:?}");
+        }
+        let queue = sidecar.ask("GET", "/v1/reviews", &[], "").json();
+        assert_eq!((&queue[0]["id"], &queue[0]["decision"]["outcome"]), (&held["id"], &json!("review")));
+        assert_eq!(shop.institution.sum("captured"), 8_000);
+    };
+    // From what was saved in the middle, and the rest.
+    let sidecar = shop.open();
+    let found = recovered(&sidecar);
+    let (from, records) = (found["from_snapshot"].as_u64().unwrap(), found["records"].as_u64().unwrap());
+    assert!((40..=records).contains(&from) && found["passed_over"] == json!([]), "{found}");
+    known(&sidecar);
+    stop(sidecar);
+    // From what was saved at the end: nothing is left to be read.
+    let (status, said) = verified(&shop);
+    assert!(status == Some(0) && said.contains("snapshots, each what the records"), "{said}");
+    let sidecar = shop.open();
+    let found = recovered(&sidecar);
+    assert_eq!(found["from_snapshot"], found["records"], "{found}");
+    known(&sidecar);
+    stop(sidecar);
+    // A byte that has rotted is found by who looks for it, and a start does without.
+    let mut all = snapshots(&shop);
+    assert_eq!(all.len(), 2, "{all:?}");
+    let newest = all.pop().unwrap();
+    let mut bytes = std::fs::read(&newest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&newest, &bytes).unwrap();
+    let (status, said) = verified(&shop);
+    assert!(status == Some(6) && said.contains("it is damaged; no record is lost"), "{status:?} {said}");
+    let sidecar = shop.open();
+    let found = recovered(&sidecar);
+    assert!(found["passed_over"][0].as_str().unwrap().contains("it is damaged"), "{found}");
+    assert!(found["from_snapshot"].as_u64().unwrap() < found["records"].as_u64().unwrap(), "{found}");
+    known(&sidecar);
+    sidecar.signal("KILL");
+    drop(sidecar);
+    // Without any of them all records are read.
+    snapshots(&shop).iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    let sidecar = shop.open();
+    assert_eq!(recovered(&sidecar)["from_snapshot"], json!(null));
+    known(&sidecar);
 }
 
 /// The next file of the payments' journal can't be made: a folder is where it is written.

@@ -16,7 +16,8 @@ use crate::report::progress::Progress;
 /// with the file, the byte and the records that are lost, and makes the exit code 6.
 ///
 /// A journal of decisions and one of payments that move money are told apart by what is in them. Of payments, every
-/// record is taken into an empty book as well, and one that does not follow from those before it is damage too.
+/// record is taken into an empty book as well, and one that does not follow from those before it is damage too. So is a
+/// snapshot that is damaged, or is not what the records up to it come to, though a start does without it.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     tollgate verify /var/lib/tollgate\n  \
@@ -86,7 +87,7 @@ fn print_end(whole: &Whole) -> Result<(), Error> {
 /// The journal of payments that move money: each record has to follow from those before it.
 #[cfg(feature = "serve")]
 fn payments(args: &Args) -> Result<u8, Error> {
-    use crate::serve::kept::{Kept, read};
+    use crate::serve::kept::{Kept, Snapshots, verify};
 
     #[derive(Serialize)]
     struct Verified {
@@ -96,27 +97,36 @@ fn payments(args: &Args) -> Result<u8, Error> {
         disputes: usize,
         fraud_reports: usize,
         unfinished: usize,
+        /// Those that are what the records come to.
+        snapshots: usize,
+        passed_over: Vec<String>,
     }
     let progress = Progress::new(bytes(&args.dir));
-    let kept = read(&args.dir, &|bytes, payments| progress.hear(bytes, payments));
+    let kept = verify(&args.dir, &|bytes, payments| progress.hear(bytes, payments));
     progress.finish();
-    let Kept { book, whole } = kept?;
+    let (Kept { book, whole }, Snapshots { agree, passed_over }) = kept?;
     let verified = Verified {
         whole,
         payments: book.payments().count(),
         disputes: book.payments().map(|p| p.disputes().len()).sum(),
         fraud_reports: book.payments().map(|p| p.reports().len()).sum(),
         unfinished: book.unfinished().len(),
+        snapshots: agree,
+        passed_over,
     };
     if args.json {
         print_json(&Found { journal: "payments", verified: &verified })?;
         return Ok(exit::OK);
     }
-    let Verified { whole, payments, disputes, fraud_reports, unfinished } = verified;
+    let Verified { whole, payments, disputes, fraud_reports, unfinished, snapshots, passed_over } = verified;
     print(format_args!("whole: {}, of payments that move money", counted(&whole)))?;
     print(format_args!(
         "{payments} payments, {disputes} disputes, {fraud_reports} reports of fraud; {unfinished} wait for an institution"
     ))?;
+    if snapshots > 0 {
+        print(format_args!("{snapshots} snapshots, each what the records up to it come to"))?;
+    }
+    passed_over.iter().try_for_each(|why| print(format_args!("passed over: {why}")))?;
     print_end(&whole)?;
     Ok(exit::OK)
 }

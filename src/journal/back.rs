@@ -6,11 +6,12 @@ use std::time::Duration;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 
+use super::chunks::names;
 use super::damage::Stop;
 use super::disk::{Directory, Disk};
 use super::past::{Contents, Past, Remember};
 use super::scan::{Scan, reaches, scan, scan_from};
-use super::segment::{SegmentHeader, name, numbers};
+use super::segment::{SEGMENT_HEADER, SegmentHeader, name, numbers};
 use super::snapshot::{self, Head, Snapshot};
 
 /// What a journal brought back when it was opened.
@@ -54,7 +55,7 @@ impl Back<'_> {
         let known_since = engine.known_since();
         let digest = engine.pipeline().digest();
         let (mut passed_over, mut strangers) = (Vec::new(), Vec::new());
-        for name in snapshot::names(&disk.list().map_err(|e| Error::io(dir, e))?) {
+        for name in names(&disk.list().map_err(|e| Error::io(dir, e))?) {
             let restored = Snapshot::load(disk, &name, digest).and_then(|snapshot| {
                 if !reaches(disk, &snapshot.head.position) {
                     strangers.push(name.clone());
@@ -126,8 +127,8 @@ pub(super) fn seed(dir: &Path, disk: &dyn Disk) -> Result<Option<u64>, Error> {
     };
     let Some(number) = numbers(&names).first().copied() else { return Ok(None) };
     let at = dir.join(name(number));
-    let bytes =
-        disk.open(&name(number), false).and_then(|file| file.read()).map_err(|e| Error::io(&at, e))?;
+    let file = disk.open(&name(number), false).map_err(|e| Error::io(&at, e))?;
+    let bytes = file.head(SEGMENT_HEADER).map_err(|e| Error::io(&at, e))?;
     let header = SegmentHeader::read(&bytes);
     header.map(|h| Some(h.seed)).map_err(|why| Error::new(why).at(at).of(ErrorKind::Damaged))
 }

@@ -3,18 +3,21 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use crate::error::Error;
 
-use super::back::{seed, stopped};
+use super::back::seed;
+use super::chunks::named;
 use super::disk::{Directory, Disk, Lock};
 use super::frame::Raw;
 use super::log::Log;
 use super::refused::Busy;
 use super::replay::{Hear, Whole};
 use super::scan::{Visitor, scan};
+use super::standing::{Brought, Standing, bring_back, save};
 use super::ticket::{Durability, Ticket};
 use super::writer::Writer;
 use super::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
@@ -22,8 +25,9 @@ use super::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 /// Records in their order, in a directory of their own.
 pub(crate) struct Chronicle {
     log: Log,
+    disk: Arc<dyn Disk>,
     lock: Mutex<Option<Lock>>,
-    last: std::sync::atomic::AtomicU64,
+    last: AtomicU64,
 }
 
 /// What was there when it was opened.
@@ -31,6 +35,10 @@ pub(crate) struct Chronicle {
 pub(crate) struct Reopened {
     /// How many records.
     pub records: u64,
+    /// The record up to which a snapshot knew everything; `None` when all were read.
+    pub snapshot: Option<u64>,
+    /// Snapshots that were of no use, and why.
+    pub passed_over: Vec<String>,
     /// Where a tail that was in flight at the end has been cut off.
     pub torn: Option<String>,
 }
@@ -82,42 +90,37 @@ pub(crate) fn first_kind(dir: &Path) -> Option<u8> {
 }
 
 impl Chronicle {
-    /// Opens what is in a directory, or begins it; `each` is given kind, version and bytes of every record.
+    /// Opens what is in a directory, or begins it, with what its records come to.
     ///
     /// # Errors
     /// When it is damaged, a record is refused, another process has it, or the disk fails.
-    pub fn open(dir: &Path, segment_bytes: usize, each: Take<'_>) -> Result<(Chronicle, Reopened), Error> {
+    pub fn open<S: Standing>(
+        dir: &Path,
+        segment_bytes: usize,
+        new: &dyn Fn() -> S,
+    ) -> Result<(Chronicle, S, Reopened), Error> {
         std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
         let lock = Lock::take(dir).map_err(|e| Error::io(dir, e))?.ok_or_else(|| {
             Error::new("another process writes here; stop it first, or choose another directory").at(dir)
         })?;
-        Chronicle::open_on(dir, Arc::new(Directory::new(dir)), lock, segment_bytes, each)
-    }
-
-    pub(super) fn open_on(
-        dir: &Path,
-        disk: Arc<dyn Disk>,
-        lock: Lock,
-        segment_bytes: usize,
-        each: Take<'_>,
-    ) -> Result<(Chronicle, Reopened), Error> {
+        let disk: Arc<dyn Disk> = Arc::new(Directory::new(dir));
         let own = seed(dir, &*disk)?.unwrap_or_default();
-        let mut records = 0;
-        let mut count = |kind, version, bytes: &[u8]| {
-            records += 1;
-            each(kind, version, bytes)
-        };
-        let found = scan(&*disk, &mut Each(&mut count)).map_err(|stop| stopped(dir, stop))?;
+        let Brought { standing, found, snapshot, passed_over, strangers } = bring_back(dir, &*disk, new)?;
         let segment = segment_bytes.clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX) / 512 * 512;
         let writer = match &found {
-            Some(scan) => Writer::resume(disk, scan, segment),
-            None => Writer::begin(disk, rand::random::<u64>(), own, segment),
+            Some(scan) => Writer::resume(disk.clone(), scan, segment),
+            None => Writer::begin(disk.clone(), rand::random::<u64>(), own, segment),
         };
         let writer = writer.map_err(|e| Error::io(dir, e))?;
-        let last = std::sync::atomic::AtomicU64::new(writer.last_lsn());
+        // Their numbers may be higher than those of snapshots to come, which they would displace.
+        for name in strangers {
+            disk.remove(&name).map_err(|e| Error::io(dir.join(name), e))?;
+        }
+        let records = writer.last_lsn();
         let log = Log::start(writer, Writer::record_max(segment)).map_err(|e| Error::io(dir, e))?;
         let torn = found.and_then(|scan| scan.torn).map(|torn| torn.to_string());
-        Ok((Chronicle { log, lock: Mutex::new(Some(lock)), last }, Reopened { records, torn }))
+        let chronicle = Chronicle { log, disk, lock: Mutex::new(Some(lock)), last: AtomicU64::new(records) };
+        Ok((chronicle, standing, Reopened { records, snapshot, passed_over, torn }))
     }
 
     /// Whether a record would be taken now.
@@ -133,14 +136,18 @@ impl Chronicle {
     pub fn append(&self, kind: u8, version: u8, payload: &[u8]) -> Ticket {
         let lsn = self.log.draw();
         self.log.append(lsn, Raw { kind, version, payload });
-        self.last.fetch_max(lsn, std::sync::atomic::Ordering::AcqRel);
+        self.last.fetch_max(lsn, Ordering::AcqRel);
         Ticket::new(lsn, Durability::Sync, self.log.shared())
+    }
+
+    /// How many records have been appended, those of before included.
+    pub fn records(&self) -> u64 {
+        self.last.load(Ordering::Acquire)
     }
 
     /// A ticket for all that has been appended so far.
     pub fn so_far(&self) -> Ticket {
-        let last = self.last.load(std::sync::atomic::Ordering::Acquire);
-        Ticket::new(last, Durability::Sync, self.log.shared())
+        Ticket::new(self.records(), Durability::Sync, self.log.shared())
     }
 
     /// What the disk said when it failed: nothing is recorded any more.
@@ -157,10 +164,20 @@ impl Chronicle {
         self.log.reserve_failure()
     }
 
-    /// Writes, syncs and seals. Nothing more is taken.
-    pub fn close(&self) {
+    /// Writes, syncs and seals, and saves what all its records come to, so that the next start reads little. Nothing
+    /// more is taken. Dropping it syncs and seals, and no more.
+    ///
+    /// # Errors
+    /// When that could not be saved; the records themselves are whole.
+    pub fn close(&self, standing: &impl Standing) -> Result<(), Error> {
         self.log.close();
+        // Without an end the disk has failed, and what is known may be ahead of it.
+        let saved = self.log.end().map_or(Ok(()), |end| match named(&*self.disk, end.next_lsn - 1) {
+            true => Ok(()), // nothing was taken since
+            false => save(&*self.disk, standing, &end),
+        });
         self.lock.lock().take();
+        saved.map_err(|e| Error::new(format!("no snapshot was written: {e}")))
     }
 }
 
@@ -168,52 +185,88 @@ impl Chronicle {
 mod tests {
     use super::*;
 
-    fn read(dir: &Path) -> (Chronicle, Vec<(u8, Vec<u8>)>) {
-        let mut all = Vec::new();
-        let (chronicle, found) = Chronicle::open(dir, SEGMENT_BYTES_MIN, &mut |kind, _, bytes| {
-            all.push((kind, bytes.to_vec()));
+    /// All records, one after the other.
+    #[derive(Default)]
+    struct All(Vec<(u8, Vec<u8>)>);
+
+    impl Standing for All {
+        const RELEASE: &'static str = "test";
+
+        fn take(&mut self, kind: u8, _: u8, payload: &[u8]) -> Result<(), String> {
+            if payload == b"two" {
+                return Err("it is odd".to_owned());
+            }
+            self.0.push((kind, payload.to_vec()));
             Ok(())
-        })
-        .unwrap();
-        assert_eq!(found.records, all.len() as u64);
-        (chronicle, all)
+        }
+
+        fn image(&self, put: &mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> std::io::Result<()> {
+            self.0.iter().try_for_each(|(kind, payload)| put(&[&[*kind], &payload[..]].concat()))
+        }
+
+        fn with_image(mut self, chunks: &[&[u8]]) -> Result<All, String> {
+            self.0.extend(chunks.iter().map(|chunk| (chunk[0], chunk[1..].to_vec())));
+            Ok(self)
+        }
+    }
+
+    fn open(dir: &Path) -> (Chronicle, All, Reopened) {
+        let opened = Chronicle::open(dir, SEGMENT_BYTES_MIN, &All::default).unwrap();
+        assert_eq!(opened.2.records, opened.1.0.len() as u64);
+        opened
     }
 
     #[test]
     fn records_come_back_in_order_over_many_segments() {
         let dir = tempfile::tempdir().unwrap();
-        let (chronicle, before) = read(dir.path());
-        assert!(before.is_empty());
+        let (chronicle, before, _) = open(dir.path());
+        assert!(before.0.is_empty());
         let payload = |n: u32| n.to_le_bytes().repeat(500);
         for n in 0..500 {
             chronicle.append(40, 1, &payload(n)).wait().unwrap();
         }
-        assert!(
-            Chronicle::open(dir.path(), SEGMENT_BYTES_MIN, &mut |_, _, _| Ok(())).is_err(),
-            "it is locked"
-        );
+        assert_eq!(chronicle.records(), 500);
+        assert!(Chronicle::open(dir.path(), SEGMENT_BYTES_MIN, &All::default).is_err(), "it is locked");
         drop(chronicle);
-        let (chronicle, found) = read(dir.path());
-        assert!(found.iter().zip(0..).all(|((kind, bytes), n)| *kind == 40 && *bytes == payload(n)));
-        assert_eq!(found.len(), 500);
+        let (chronicle, mut found, reopened) = open(dir.path());
+        assert!(found.0.iter().zip(0..).all(|((kind, bytes), n)| *kind == 40 && *bytes == payload(n)));
+        assert_eq!((found.0.len(), reopened.snapshot), (500, None));
         chronicle.append(41, 1, b"x").wait().unwrap();
-        chronicle.close();
+        found.0.push((41, b"x".to_vec()));
+        chronicle.close(&found).unwrap();
         assert!(chronicle.failure().is_some() && chronicle.admit(0).is_err());
-        assert_eq!(read(dir.path()).1.len(), 501);
+        // It was closed with what it knew, and the next start reads that.
+        let (_, again, reopened) = open(dir.path());
+        assert!(again.0 == found.0 && reopened.snapshot == Some(501) && reopened.passed_over.is_empty());
     }
 
     #[test]
     fn a_record_that_is_refused_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let (chronicle, _) = read(dir.path());
+        let (chronicle, ..) = open(dir.path());
         drop(chronicle.append(40, 1, b"one"));
         chronicle.append(40, 1, b"two").wait().unwrap();
         drop(chronicle);
-        let refused = Chronicle::open(dir.path(), SEGMENT_BYTES_MIN, &mut |_, _, bytes| match bytes {
-            b"two" => Err("it is odd".to_owned()),
-            _ => Ok(()),
-        });
+        let refused = Chronicle::open(dir.path(), SEGMENT_BYTES_MIN, &All::default);
         let said = refused.err().unwrap().to_string();
         assert!(said.contains("record 2: it is odd"), "{said}");
+    }
+
+    #[test]
+    fn whoever_follows_holds_nobody_up_and_saves_the_next_start_the_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let (chronicle, ..) = open(dir.path());
+        for n in 0..300_u32 {
+            chronicle.append(40, 1, &n.to_le_bytes().repeat(300)).wait().unwrap();
+            if n % 100 == 99 {
+                assert_eq!(super::super::follow(dir.path(), &All::default).unwrap(), u64::from(n) + 1);
+            }
+        }
+        drop(chronicle.append(40, 1, b"after"));
+        drop(chronicle);
+        let names = super::super::chunks::names(&Directory::new(dir.path()).list().unwrap());
+        assert_eq!(names, ["00000000000000000300.snapshot", "00000000000000000200.snapshot"], "two are kept");
+        let (_, found, reopened) = open(dir.path());
+        assert_eq!((reopened.snapshot, found.0.len()), (Some(300), 301));
     }
 }

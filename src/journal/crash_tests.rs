@@ -12,16 +12,16 @@ use super::simulated::{Random, SimDisk};
 use super::writer::Writer;
 
 /// Small, so that a few records fill one.
-const SEGMENT: usize = 8192;
-const JOURNAL: u64 = 77;
+pub(super) const SEGMENT: usize = 8192;
+pub(super) const JOURNAL: u64 = 77;
 
 /// The record of a number is told by the number.
-fn payload(lsn: u64) -> Vec<u8> {
+pub(super) fn payload(lsn: u64) -> Vec<u8> {
     let mut random = Random(lsn);
     (0..random.below(900)).map(|_| random.next() as u8).collect()
 }
 
-fn body(first: u64, count: u64) -> Vec<u8> {
+pub(super) fn body(first: u64, count: u64) -> Vec<u8> {
     let mut body = Vec::new();
     for lsn in first..first + count {
         Raw { kind: 1, version: 1, payload: &payload(lsn) }.put(&mut body);
@@ -61,11 +61,11 @@ fn resume(disk: &SimDisk) -> std::io::Result<Writer> {
 
 /// What the writer of a journal had been told when it stopped.
 #[derive(Debug, Default, Clone, Copy)]
-struct Told {
+pub(super) struct Told {
     /// Records whose write had returned.
-    written: u64,
+    pub written: u64,
     /// Records that were synced.
-    synced: u64,
+    pub synced: u64,
 }
 
 /// Opens, writes, syncs and seals at random until `steps` are done or the disk fails.
@@ -105,7 +105,7 @@ fn work(disk: &SimDisk, random: &mut Random, steps: u64, told: &mut Told) -> std
 }
 
 /// How much more is done than in every run of the tests: `TOLLGATE_SOAK=20 cargo test --release crash`.
-fn soak() -> u64 {
+pub(super) fn soak() -> u64 {
     std::env::var("TOLLGATE_SOAK").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
 }
 

@@ -28,6 +28,8 @@ pub(crate) trait Disk: Send + Sync {
 pub(crate) trait DiskFile: Send + Sync {
     /// The whole content.
     fn read(&self) -> io::Result<Vec<u8>>;
+    /// Its first bytes: as many as there are of so many.
+    fn head(&self, len: usize) -> io::Result<Vec<u8>>;
     /// How many bytes it has.
     fn len(&self) -> io::Result<u64>;
     /// Writes all of it or fails.
@@ -85,6 +87,13 @@ impl DiskFile for OpenFile {
         let mut bytes = Vec::new();
         (&self.0).seek(SeekFrom::Start(0))?;
         (&self.0).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn head(&self, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(len);
+        (&self.0).seek(SeekFrom::Start(0))?;
+        (&self.0).take(len as u64).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 

@@ -41,6 +41,9 @@ impl DiskFile for One {
     fn read(&self) -> io::Result<Vec<u8>> {
         Ok(self.0.clone())
     }
+    fn head(&self, len: usize) -> io::Result<Vec<u8>> {
+        Ok(self.0[..len.min(self.0.len())].to_vec())
+    }
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.len() as u64)
     }

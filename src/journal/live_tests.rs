@@ -157,7 +157,7 @@ fn a_snapshot_that_is_of_no_use_is_passed_over() {
     let names = || {
         let all =
             std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
-        snapshot::names(&all.collect::<Vec<_>>())
+        super::chunks::names(&all.collect::<Vec<_>>())
     };
     let [newest, older] = names().try_into().expect("two are kept");
     let back = || {

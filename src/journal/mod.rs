@@ -5,11 +5,13 @@
 //! the bytes of `wire`; `log` gathers and `commit` writes in groups, `ticket` waits for it; `writer` puts
 //! `frame`s into `segment`s on a `disk`; `scan` reads them back and judges the `damage`, `past` takes an engine
 //! through them: to bring it `back`, or to `replay` and compare. `snapshot` saves a start the way from the
-//! beginning. `settlements` finds what the engine was told, `tail` what was decided last, with each one's `origin`. `chronicle` keeps records of others' making in the same way. docs/journal.md has the format.
+//! beginning. `settlements` finds what the engine was told and said, `tail` what was decided last, with each one's `origin`. `chronicle` keeps records of others' making in the same way,
+//! and `standing` what they come to; `chunks` is the file of both snapshots. docs/journal.md has the format.
 
 mod back;
 #[cfg(feature = "serve")]
 mod chronicle;
+mod chunks;
 mod commit;
 mod damage;
 mod disk;
@@ -31,6 +33,8 @@ mod segment;
 mod settlements;
 mod snapshot;
 #[cfg(feature = "serve")]
+mod standing;
+#[cfg(feature = "serve")]
 mod tail;
 mod ticket;
 mod turn;
@@ -48,11 +52,13 @@ mod image_tests;
 mod live_tests;
 #[cfg(test)]
 mod simulated;
+#[cfg(all(test, feature = "serve"))]
+mod standing_tests;
 
 pub use back::Recovered;
 pub(crate) use back::snapshot;
 #[cfg(feature = "serve")]
-pub(crate) use chronicle::{Chronicle, first_kind, read};
+pub(crate) use chronicle::{Chronicle, Reopened, first_kind, read};
 pub use live::Journal;
 #[cfg(feature = "serve")]
 pub(crate) use origin::{Named, Origin};
@@ -62,7 +68,9 @@ pub use refused::{Busy, EditError};
 pub(crate) use replay::Hear;
 pub(crate) use replay::{Replayed, Verified, Whole, bytes, replay, verify};
 #[cfg(feature = "serve")]
-pub(crate) use settlements::settlements;
+pub(crate) use settlements::{Heard, Known, settlements};
+#[cfg(feature = "serve")]
+pub(crate) use standing::{Saved, Standing, follow, saved};
 #[cfg(feature = "serve")]
 pub(crate) use tail::decided;
 pub use ticket::{Durability, Ticket};

@@ -8,6 +8,7 @@ use super::damage::{Refusal, Stop, Torn};
 use super::disk::Disk;
 use super::frame::{Chain, Header, Raw, SECTOR, chain, records};
 use super::segment::{SEGMENT_HEADER, SegmentHeader, name, numbers};
+use super::wire::{Cursor, Malformed, put_varint};
 
 /// How often the end of a file that changes while it is read is read again.
 const AGAIN_MAX: usize = 10;
@@ -56,6 +57,22 @@ pub(crate) struct Position {
     pub next_lsn: u64,
     /// The chain up to the frame before it.
     pub chain: Chain,
+}
+
+impl Position {
+    pub fn put(&self, out: &mut Vec<u8>) {
+        let Position { journal, segment, next_frame, next_lsn, chain } = self;
+        [journal, segment, next_frame, next_lsn].into_iter().for_each(|word| put_varint(out, *word));
+        out.extend_from_slice(chain);
+    }
+
+    /// # Errors
+    /// When the bytes are none.
+    pub fn read(cursor: &mut Cursor<'_>) -> Result<Position, Malformed> {
+        let [journal, segment, next_frame, next_lsn] =
+            [cursor.varint()?, cursor.varint()?, cursor.varint()?, cursor.varint()?];
+        Ok(Position { journal, segment, next_frame, next_lsn, chain: cursor.array()? })
+    }
 }
 
 impl Scan {

@@ -225,6 +225,12 @@ impl DiskFile for SimFile {
         Ok(state.files[self.file].now.clone())
     }
 
+    fn head(&self, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = self.read()?;
+        bytes.truncate(len);
+        Ok(bytes)
+    }
+
     fn len(&self) -> io::Result<u64> {
         let mut state = self.disk.0.lock();
         state.call()?;

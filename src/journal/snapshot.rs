@@ -7,26 +7,21 @@ use std::io;
 
 use crate::decision::Digest;
 use crate::engine::Engine;
-use crate::failpoint::{Failpoint, reach};
+use crate::failpoint::Failpoint;
 use crate::list::{Edits, ListEdit};
 use crate::rules::{BrakeChange, Rule, Trip};
 use crate::time::Timestamp;
 
-use super::disk::{Disk, DiskFile};
+use super::chunks::{Chunks, Magic, read_chunk, whole};
+use super::disk::Disk;
 use super::past::{Contents, NUMBERS};
 use super::record::{PipelineChange, instant};
 use super::scan::Position;
 use super::wire::{Cursor, Malformed, put_bytes, put_option, put_signed, put_varint};
 
-const MAGIC: [u8; 8] = *b"TGSNAPSH";
+const MAGIC: Magic = *b"TGSNAPSH";
 /// Which program wrote it: images of windows are read by the same release only.
 const RELEASE: &str = concat!(env!("CARGO_PKG_VERSION"), " 3");
-/// How many are kept.
-const KEPT: usize = 2;
-const SUFFIX: &str = ".snapshot";
-const UNFINISHED: &str = "snapshot.tmp";
-/// Bytes of the hash at the end.
-const FOOTER: usize = 32;
 
 /// All of a snapshot but the windows.
 #[derive(Debug)]
@@ -52,9 +47,7 @@ pub(crate) fn brakes(engine: &Engine) -> Vec<BrakeChange> {
 impl Head {
     fn put(&self, out: &mut Vec<u8>) {
         put_bytes(out, RELEASE.as_bytes());
-        let Position { journal, segment, next_frame, next_lsn, chain } = self.position;
-        [journal, segment, next_frame, next_lsn].into_iter().for_each(|word| put_varint(out, word));
-        out.extend_from_slice(&chain);
+        self.position.put(out);
         put_option(out, self.known_since, |out, since| put_signed(out, since.micros()));
         self.contents.numbers().into_iter().for_each(|n| put_varint(out, n));
         self.change.put(out);
@@ -74,9 +67,7 @@ impl Head {
         if release != RELEASE {
             return Err(Malformed::new(format!("release {release} wrote it, and this is {RELEASE}")));
         }
-        let [journal, segment, next_frame, next_lsn] =
-            [cursor.varint()?, cursor.varint()?, cursor.varint()?, cursor.varint()?];
-        let position = Position { journal, segment, next_frame, next_lsn, chain: cursor.array()? };
+        let position = Position::read(cursor)?;
         let known_since = cursor.option(instant)?;
         let mut numbers = [0; NUMBERS];
         for number in &mut numbers {
@@ -97,95 +88,25 @@ impl Head {
     }
 }
 
-/// Appends to a file and hashes what it appends.
-struct Out<'a> {
-    file: &'a dyn DiskFile,
-    hash: blake3::Hasher,
-    offset: u64,
-}
-
-impl Out<'_> {
-    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.hash.update(bytes);
-        self.file.write_at(bytes, self.offset)?;
-        self.offset += bytes.len() as u64;
-        Ok(())
-    }
-}
-
 /// Writes a snapshot, reads it back, and takes away all but the newest two. Nobody may score meanwhile.
 ///
 /// # Errors
 /// Whatever the disk says; those that were there are then still there.
 pub(crate) fn save(disk: &dyn Disk, engine: &Engine, head: &Head) -> io::Result<()> {
     let velocity = engine.velocity();
-    let file = disk.create(UNFINISHED)?;
-    let mut out = Out { file: &*file, hash: blake3::Hasher::new(), offset: 0 };
+    let mut out = Chunks::begin(disk, MAGIC)?;
     let (mut chunk, mut words) = (Vec::new(), Vec::new());
     put_bytes(&mut chunk, velocity.shape().as_bytes());
     head.put(&mut chunk);
-    out.put(&MAGIC)?;
-    put_chunk(&mut out, &chunk)?;
+    out.put(&chunk)?;
     for shard in 0..velocity.shards() {
         words.clear();
         velocity.image(shard, &mut words);
         chunk.clear();
         words.iter().for_each(|word| chunk.extend_from_slice(&word.to_le_bytes()));
-        put_chunk(&mut out, &chunk)?;
+        out.put(&chunk)?;
     }
-    let hash = out.hash.finalize();
-    out.put(hash.as_bytes())?;
-    file.sync()?;
-    reach(Failpoint::SnapshotWritten);
-    let name = name(head.position.next_lsn - 1);
-    disk.rename(UNFINISHED, &name)?;
-    reach(Failpoint::SnapshotNamed);
-    disk.sync_dir()?;
-    let written = disk.open(&name, false)?.read()?;
-    whole(&written).map_err(|m| io::Error::other(format!("{name}: {}", m.0)))?;
-    for old in names(&disk.list()?).into_iter().skip(KEPT) {
-        disk.remove(&old)?;
-    }
-    disk.sync_dir()
-}
-
-fn put_chunk(out: &mut Out<'_>, chunk: &[u8]) -> io::Result<()> {
-    out.put(&(chunk.len() as u64).to_le_bytes())?;
-    out.put(&crc32c::crc32c(chunk).to_le_bytes())?;
-    out.put(chunk)
-}
-
-fn read_chunk<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], Malformed> {
-    let len = u64::from_le_bytes(cursor.array()?);
-    let crc = u32::from_le_bytes(cursor.array()?);
-    let chunk = cursor.take(usize::try_from(len).unwrap_or(usize::MAX))?;
-    if crc == crc32c::crc32c(chunk) { Ok(chunk) } else { Err(Malformed::new("a checksum does not hold")) }
-}
-
-/// The chunks of a file whose hash holds.
-fn whole(bytes: &[u8]) -> Result<Cursor<'_>, Malformed> {
-    let (body, footer) = bytes
-        .len()
-        .checked_sub(FOOTER)
-        .and_then(|end| bytes.split_at_checked(end))
-        .ok_or_else(|| Malformed::new("it ends too early"))?;
-    if footer != blake3::hash(body).as_bytes() {
-        return Err(Malformed::new("it is damaged"));
-    }
-    let mut cursor = Cursor(body);
-    if cursor.array()? == MAGIC { Ok(cursor) } else { Err(Malformed::new("it is no snapshot")) }
-}
-
-/// The file of a snapshot after this record.
-fn name(lsn: u64) -> String {
-    format!("{lsn:020}{SUFFIX}")
-}
-
-/// All snapshots, newest first.
-pub(crate) fn names(all: &[String]) -> Vec<String> {
-    let mut names: Vec<String> = all.iter().filter(|name| name.ends_with(SUFFIX)).cloned().collect();
-    names.sort_unstable_by(|a, b| b.cmp(a));
-    names
+    out.end(head.position.next_lsn - 1, [Failpoint::SnapshotWritten, Failpoint::SnapshotNamed])
 }
 
 /// A snapshot in memory.
@@ -203,7 +124,7 @@ impl Snapshot {
     pub fn load(disk: &dyn Disk, name: &str, digest: Digest) -> Result<Snapshot, String> {
         let bytes = disk.open(name, false).and_then(|file| file.read()).map_err(|e| e.to_string())?;
         let read = || {
-            let mut chunk = Cursor(read_chunk(&mut whole(&bytes)?)?);
+            let mut chunk = Cursor(read_chunk(&mut whole(&bytes, MAGIC)?)?);
             let shape = chunk.text()?.to_owned();
             let head = Head::read(&mut chunk)?;
             chunk.end()?;
@@ -227,7 +148,7 @@ impl Snapshot {
             return Err("its windows are laid out in another way".to_owned());
         }
         let read = || {
-            let mut chunks = whole(&self.bytes)?;
+            let mut chunks = whole(&self.bytes, MAGIC)?;
             read_chunk(&mut chunks)?;
             for shard in 0..velocity.shards() {
                 let chunk = read_chunk(&mut chunks)?;

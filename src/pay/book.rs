@@ -12,8 +12,9 @@ use super::id::{AccountId, MerchantId, OrderId, PaymentId};
 use super::ledger::Account;
 use super::order::{ORDERS_MAX, Order};
 use super::payment::{Payment, Taken};
-use super::record::Record;
+use super::record::{Record, decode};
 use super::requests::{REQUESTS_MAX, RequestKey, Requests};
+use crate::journal::wire::Malformed;
 use crate::money::{Currency, Money};
 use crate::time::Timestamp;
 
@@ -50,16 +51,16 @@ use crate::time::Timestamp;
 pub struct Book {
     secret: CallSecret,
     orders_max: usize,
-    orders: HashMap<(MerchantId, OrderId), Order>,
-    payments: HashMap<PaymentId, Payment>,
-    calls: HashMap<CallKey, PaymentId>,
-    requests: Requests,
-    enrolments: Enrolments,
-    sends: Sends,
+    pub(super) orders: HashMap<(MerchantId, OrderId), Order>,
+    pub(super) payments: HashMap<PaymentId, Payment>,
+    pub(super) calls: HashMap<CallKey, PaymentId>,
+    pub(super) requests: Requests,
+    pub(super) enrolments: Enrolments,
+    pub(super) sends: Sends,
     /// The engine has been told of settlements up to this record of its journal.
-    settled_by: u64,
+    pub(super) settled_by: u64,
     /// Which payment a transaction of 3-D Secure is for.
-    authentications: HashMap<String, PaymentId>,
+    pub(super) authentications: HashMap<String, PaymentId>,
 }
 
 /// Two books are equal when they know the same. Which requests are being answered right now is not knowledge.
@@ -74,6 +75,7 @@ impl PartialEq for Book {
                 &other.enrolments,
                 &other.sends,
             )
+            && (self.settled_by, &self.authentications) == (other.settled_by, &other.authentications)
     }
 }
 
@@ -144,7 +146,17 @@ impl Book {
     /// assert!(book.replay(&later).unwrap_err().contains("a later release wrote it"));
     /// ```
     pub fn replay(&mut self, record: &Record) -> Result<Vec<Effect>, String> {
-        let (at, event) = record.read()?;
+        self.take_record(record.kind, record.version, &record.payload)
+    }
+
+    /// As [`Book::replay`], of a record whose bytes are somebody else's.
+    pub(super) fn take_record(
+        &mut self,
+        kind: u8,
+        version: u8,
+        payload: &[u8],
+    ) -> Result<Vec<Effect>, String> {
+        let (at, event) = decode(kind, version, payload).map_err(|Malformed(why)| why)?;
         let taken = self.take(at, &event).map_err(|e| e.to_string())?;
         // Whoever answered requests then is gone.
         self.requests.interrupt();
@@ -185,7 +197,9 @@ impl Book {
                 found.attempts.push(payment.clone());
                 let conversion = found.conversion.clone();
                 let requested = Payment::requested(at, payment, name, *attempt, *method, *amount);
-                let requested = Payment { conversion, ..requested };
+                let mut requested = Payment { conversion, ..requested };
+                // Whatever the engine says of it stands behind what it was told before of others.
+                requested.begin_settling(self.settled_by);
                 self.payments.insert(payment.clone(), requested);
                 Ok(Taken::with([]))
             }
@@ -214,6 +228,9 @@ impl Book {
             }
             Event::Routed { merchant, payment, channel } => {
                 owned(&mut self.payments, merchant, payment)?.routed(channel)
+            }
+            Event::Placed { merchant, payment, pay_url } => {
+                owned(&mut self.payments, merchant, payment)?.placed(pay_url)
             }
             Event::Delivered { merchant, payment, sequence } => {
                 Ok(owned(&mut self.payments, merchant, payment)?.delivered(*sequence))

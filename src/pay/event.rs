@@ -88,6 +88,15 @@ pub enum Event {
         /// By which channel.
         channel: ChannelId,
     },
+    /// An institution waits for the payer, and says where they go on.
+    Placed {
+        /// Whose payment.
+        merchant: MerchantId,
+        /// Which payment.
+        payment: PaymentId,
+        /// An address, or the text of a QR code, of at most [`PAY_URL_BYTES_MAX`](super::PAY_URL_BYTES_MAX) bytes.
+        pay_url: Box<str>,
+    },
     /// The merchant has taken notice of a payment's changes up to this one.
     Delivered {
         /// Whose payment.
@@ -188,6 +197,7 @@ impl Event {
             Event::Changed { change, .. } => change.name(),
             Event::Described { .. } => "description",
             Event::Routed { .. } => "route",
+            Event::Placed { .. } => "place to go on",
             Event::Delivered { .. } => "delivery of a notice",
             Event::AuthenticatorEnrolled { .. } => "enrolment of an authenticator",
             Event::AuthenticatorUsed { .. } => "use of an authenticator",

@@ -16,9 +16,9 @@ pub const EXPLANATION_BYTES_MAX: usize = 32 << 10;
 /// How many of a payment's settlements the engine has been told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Heard {
-    settlements: u32,
+    pub(super) settlements: u32,
     /// No record of the engine's journal up to this one is of a settlement that it has not been told of.
-    record: u64,
+    pub(super) record: u64,
 }
 
 impl Payment {
@@ -33,7 +33,8 @@ impl Payment {
         self.heard.settlements
     }
 
-    /// The record of the engine's journal behind which stand those of [`Payment::unsettled`], if there are any.
+    /// The record of the engine's journal behind which stand those of [`Payment::unsettled`], if there are any; and, until
+    /// it is assessed, what the engine has decided, if it has.
     pub fn settled_by(&self) -> u64 {
         self.heard.record
     }
@@ -52,8 +53,8 @@ impl Payment {
         }
     }
 
-    /// Something has become of it that the engine is to be told. Whatever it was told of other payments before,
-    /// up to this record, it was told before this one.
+    /// It was asked for, or something has become of it that the engine is to be told. Whatever that was told of other
+    /// payments before, up to this record, it was told before this one.
     pub(super) fn begin_settling(&mut self, told: u64) {
         self.heard.record = self.heard.record.max(told);
     }

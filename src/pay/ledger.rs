@@ -1,6 +1,6 @@
 //! Whose is the money? Double entry for one payment: every posting leaves one account and enters another.
 
-use crate::money::{Currency, Money};
+use crate::money::{AMOUNT_MINOR_MAX, Currency, Money};
 
 /// Where the money of a payment can be.
 ///
@@ -97,6 +97,21 @@ impl Ledger {
             && (0..=self.captured).contains(&self.refunded)
             && (0..=self.captured).contains(&self.lost)
             && (0..=self.authorized).contains(&self.captured)
+    }
+
+    /// All of it, for images.
+    pub(super) fn numbers(&self) -> [i64; 8] {
+        let [payer, held, merchant, disputed] = self.balances;
+        [payer, held, merchant, disputed, self.authorized, self.captured, self.refunded, self.lost]
+    }
+
+    /// `None` unless they are balanced.
+    pub(super) fn of_numbers(currency: Currency, numbers: [i64; 8]) -> Option<Ledger> {
+        let [payer, held, merchant, disputed, authorized, captured, refunded, lost] = numbers;
+        let balances = [payer, held, merchant, disputed];
+        let ledger = Ledger { currency, balances, authorized, captured, refunded, lost };
+        let is_small = |minor: &i64| (-AMOUNT_MINOR_MAX..=AMOUNT_MINOR_MAX).contains(minor);
+        (numbers.iter().all(is_small) && ledger.is_balanced()).then_some(ledger)
     }
 
     fn money(&self, minor: i64) -> Money {

@@ -9,7 +9,7 @@
 //! the two meet. `order` says whether it may be paid now, `ledger` keeps the money, `challenge` the codes that
 //! payers prove themselves with, `conversion` what a merchant gets in its own currency, `requests` the answers under idempotency
 //! keys, `brand` whose card it is, `report` what is taken for fraud, `heard` what the engine has said and been told,
-//! `record` the bytes of all this.
+//! `record` the bytes of all this, and `image` those of all that a book knows.
 //! docs/payments.md has the flow and the table of every state and event.
 
 mod amount;
@@ -23,6 +23,7 @@ mod error;
 mod event;
 mod heard;
 mod id;
+mod image;
 mod institution;
 mod ledger;
 mod order;
@@ -53,7 +54,9 @@ pub use id::{
 };
 pub use ledger::{Account, Ledger};
 pub use order::{ATTEMPTS_MAX, ORDERS_MAX, Order};
-pub use payment::{DISPUTES_MAX, Dispute, FACTS_BYTES_MAX, OPERATIONS_MAX, Payment, Phase, Requested};
+pub use payment::{
+    DISPUTES_MAX, Dispute, FACTS_BYTES_MAX, OPERATIONS_MAX, PAY_URL_BYTES_MAX, Payment, Phase, Requested,
+};
 pub use reason::{Reason, Scheme};
 pub use record::Record;
 pub use report::{FraudReport, FraudType, Label, REPORTS_MAX, Reporter};

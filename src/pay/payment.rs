@@ -32,6 +32,12 @@ pub const DISPUTES_MAX: usize = 100;
 /// assert_eq!(tollgate::pay::FACTS_BYTES_MAX, 16 << 10);
 /// ```
 pub const FACTS_BYTES_MAX: usize = 16 << 10;
+/// Most bytes of where a payer goes on that are kept: wallets' own limits are 512 (WeChat Pay) and 1,024 (Alipay).
+///
+/// ```
+/// assert_eq!(tollgate::pay::PAY_URL_BYTES_MAX, 4 << 10);
+/// ```
+pub const PAY_URL_BYTES_MAX: usize = 4 << 10;
 
 /// One attempt to pay an order, and all that became of it. A [`Book`](super::Book) holds and changes it.
 ///
@@ -86,6 +92,8 @@ pub struct Payment {
     pub(super) sequence: u32,
     /// Which way it goes.
     pub(super) channel: Option<ChannelId>,
+    /// Where the payer goes on, while an institution waits for them; else empty.
+    pub(super) pay_url: Box<str>,
     /// Empty until it is described.
     pub(super) facts: Box<[u8]>,
     /// Sequence, state and time of what the merchant has not taken notice of yet, oldest first.
@@ -222,6 +230,7 @@ impl Payment {
             told: None,
             sequence: 1,
             channel: None,
+            pay_url: Box::default(),
             facts: Box::default(),
             notices: Vec::new(),
             created: at,
@@ -339,6 +348,25 @@ impl Payment {
         Ok(Taken::with([]))
     }
 
+    /// Where the payer goes on, when an institution waits for them: an address, or the text of a QR code.
+    pub fn pay_url(&self) -> Option<&str> {
+        Some(&*self.pay_url).filter(|url| !url.is_empty())
+    }
+
+    pub(super) fn placed(&mut self, pay_url: &str) -> Result<Taken, Error> {
+        match () {
+            () if pay_url.len() > PAY_URL_BYTES_MAX => Err(Error::Full("bytes of where the payer goes on")),
+            () if self.open().is_none() => {
+                Err(Error::Illegal { state: self.state(), event: "place to go on" })
+            }
+            () if *self.pay_url == *pay_url => Ok(Taken::NOTHING),
+            () => {
+                self.pay_url = pay_url.into();
+                Ok(Taken::with([]))
+            }
+        }
+    }
+
     /// What the merchant has not taken notice of yet, oldest first.
     pub fn undelivered(&self) -> impl Iterator<Item = Notice> + '_ {
         self.notices.iter().map(|(sequence, state, at)| self.notice(*sequence, *state, *at))
@@ -436,6 +464,9 @@ impl Payment {
             }));
             if self.is_looked_at() {
                 self.explanation = Box::default();
+            }
+            if self.open().is_none() {
+                self.pay_url = Box::default();
             }
             if let Some(now) = self.label().filter(|now| Some(now.fraud) != label) {
                 taken.effects.push(Effect::Label(self.id.clone(), now.fraud));

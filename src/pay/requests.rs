@@ -1,7 +1,8 @@
 //! Has this request been answered before? Idempotency keys and the answers given under them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
@@ -175,6 +176,42 @@ impl Requests {
                 Ok(())
             }
         }
+    }
+
+    /// How many are kept.
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// The last one's number.
+    pub fn last(&self) -> u64 {
+        self.number
+    }
+
+    /// Number, key, time, digest and answer of all that are kept, oldest first.
+    pub fn entries(&self) -> impl Iterator<Item = (u64, &RequestKey, Timestamp, &[u8; 32], Option<&[u8]>)> {
+        self.order.values().filter_map(|key| {
+            let Kept { number, begun, body, answer } = self.kept.get(key)?;
+            Some((*number, key, *begun, body, answer.as_deref()))
+        })
+    }
+
+    /// One of those entries, into what was empty.
+    pub fn put_back(
+        &mut self,
+        number: u64,
+        request: RequestKey,
+        begun: Timestamp,
+        body: [u8; 32],
+        answer: Option<&[u8]>,
+    ) {
+        self.order.insert(number, request);
+        self.kept.insert(request, Kept { number, begun, body, answer: answer.map(Into::into) });
+    }
+
+    /// Requests to come are numbered from here on.
+    pub fn go_on_from(&mut self, last: u64) {
+        self.number = last;
     }
 
     /// Nothing is running any more: the process that did is gone.

@@ -228,6 +228,7 @@ fn run(Sidecar { mut config, pipeline, source, own }: Sidecar) -> Result<(), Err
     restored::bring_back(&app);
     watch::start(&app);
     snapshots::start(&app)?;
+    cashier::save_now_and_then(&app)?;
     totals::start(&app);
     monitor::start(&app);
     let bounds =

@@ -19,7 +19,7 @@ use super::metrics::Stage;
 use super::problem::Problem;
 use super::reply::Reply;
 use crate::decision::{Decision, Degraded, Outcome};
-use crate::journal::{Busy, Durability, Named, Origin};
+use crate::journal::{Busy, Durability, Known, Named, Origin};
 use crate::payment::Payment;
 
 /// Says how long parsing, scoring and writing took.
@@ -141,6 +141,28 @@ async fn recorded(
         Ok(record) => Ok(Scored { record, ..scored }),
         Err(_) => without(app, asked, Refused::Unrecorded).map(|(scored, _)| scored),
     }
+}
+
+/// What was decided about the very same payment by a process that ended before anybody heard of it; `None` when the
+/// rules, or the payment, are others by now. Nothing is scored and nothing recorded: both are done.
+///
+/// # Errors
+/// Why the bytes are no payment.
+pub(super) fn again(
+    app: &App,
+    key: &Key,
+    body: &[u8],
+    source: Source<'_>,
+    known: &Known,
+) -> Result<Option<Scored>, Problem> {
+    let turn = app.keeper.turn();
+    desk::at(app, turn.current(), |desk| {
+        desk.read(key, body, source)?;
+        Ok(known.decision(desk.pipeline(), &desk.payment).map(|decision| {
+            let line = conclude(app, key, desk, &decision);
+            Scored::of(line, &decision, [Duration::ZERO; 3], source, desk)
+        }))
+    })
 }
 
 /// Decides on this thread without waiting, by policy when it was refused or can't be recorded. Nobody is

@@ -55,6 +55,10 @@ pub fn explained(answer: &[u8]) -> Event {
     Event::Explained { merchant: merchant(), payment: payment(), answer: answer.into() }
 }
 
+pub fn placed(pay_url: &str) -> Event {
+    Event::Placed { merchant: merchant(), payment: payment(), pay_url: pay_url.into() }
+}
+
 pub const AUTHORIZE: Change = Change::Intended(Operation::Authorize);
 pub const VOID: Change = Change::Intended(Operation::Void);
 

@@ -24,6 +24,33 @@ fn again(desk: &Desk) -> Book {
 }
 
 #[test]
+fn where_the_payer_goes_on_is_kept_while_they_are_waited_for() {
+    let mut desk = Desk::new(Method::Alipay).then([Change::Assessed(Outcome::Approve)]);
+    assert_eq!(desk.attempt(placed("https://a")).unwrap_err().code(), "illegal_transition", "nobody waits");
+    let mut desk = desk.then([AUTHORIZE]);
+    let before = desk.payment().sequence();
+    assert_eq!(desk.apply(placed("https://a")).len(), 1);
+    assert!(desk.apply(placed("https://a")).is_empty(), "known");
+    desk.apply(placed("https://b"));
+    let longest = "u".repeat(PAY_URL_BYTES_MAX);
+    assert_eq!(
+        desk.attempt(placed(&format!("{longest}u"))),
+        Err(Error::Full("bytes of where the payer goes on"))
+    );
+    let desk = desk.answered(Answer::Unknown);
+    assert_eq!((desk.payment().pay_url(), desk.payment().sequence()), (Some("https://b"), before + 1));
+    assert_eq!(again(&desk), desk.book);
+    let mut longer = desk.clone();
+    longer.apply(placed(&longest));
+    assert_eq!(again(&longer).payment(&merchant(), &payment()).unwrap().pay_url(), Some(&*longest));
+    for answer in [Answer::Approved { amount: money(10_000) }, Answer::Declined(DeclineGroup::Soft)] {
+        let over = desk.clone().answered(answer);
+        assert_eq!(over.payment().pay_url(), None);
+        assert_eq!(again(&over), over.book);
+    }
+}
+
+#[test]
 fn facts_are_kept_once_and_come_back() {
     let mut desk = Desk::new(Method::Card);
     let before = desk.payment().sequence();

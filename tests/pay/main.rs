@@ -5,6 +5,7 @@ mod challenge;
 mod crash;
 mod desk;
 mod idempotency;
+mod image;
 mod kept;
 mod labels;
 mod oracle;

@@ -30,6 +30,8 @@ struct World {
     done: HashMap<(String, char), Vec<i64>>,
     names: u32,
     now: Timestamp,
+    /// An image of the book, and how many records it knows.
+    image: (usize, Vec<Vec<u8>>),
     /// What happened, for whoever looks at a failure.
     story: Vec<Event>,
     found: Vec<&'static str>,
@@ -48,6 +50,7 @@ impl World {
             done: HashMap::new(),
             names: 0,
             now: Timestamp::default(),
+            image: (0, super::image::image(&Book::new(secret()))),
             story: Vec::new(),
             found: Vec::new(),
         }
@@ -300,7 +303,15 @@ impl World {
     fn restart(&mut self) {
         let again = Book::new(secret()).restore(&self.records).expect("what was durable can be taken");
         assert!(again == self.book, "a restart changes what is known");
-        self.book = again;
+        // So does one from an image and what came after it.
+        let (known, chunks) = &self.image;
+        let saved = Book::new(secret()).with_image(chunks).expect("an image can be read");
+        let saved = saved.restore(&self.records[*known..]).expect("what came after it can be taken");
+        assert!(saved == self.book, "a restart from an image changes what is known");
+        if self.random.one_in(2) {
+            self.image = (self.records.len(), super::image::image(&self.book));
+        }
+        self.book = saved;
     }
 
     /// Gives the event to both, and compares all there is.

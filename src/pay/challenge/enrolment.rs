@@ -64,6 +64,20 @@ impl Enrolments {
         self.all.get(&(merchant.clone(), account.clone()))
     }
 
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// All of them, in no order.
+    pub fn entries(&self) -> impl Iterator<Item = (&(MerchantId, AccountId), &Enrolment)> {
+        self.all.iter()
+    }
+
+    /// One of those entries, into what was empty.
+    pub fn put_back(&mut self, of: (MerchantId, AccountId), known: Enrolment) {
+        self.all.insert(of, known);
+    }
+
     /// One that nobody has confirmed is replaced.
     pub fn enrol(&mut self, merchant: &MerchantId, account: &AccountId, salt: [u8; 16]) -> Result<(), Error> {
         let known = self.get(merchant, account);

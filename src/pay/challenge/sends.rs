@@ -82,11 +82,25 @@ impl Sends {
         if self.all.len() >= self.max {
             return Err(Error::Full("codes of an hour"));
         }
-        for mark in marks {
+        self.put_back(at, marks.into());
+        Ok(())
+    }
+
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Time and marks of all that may count, oldest first.
+    pub fn entries(&self) -> impl Iterator<Item = (Timestamp, &[Mark])> {
+        self.all.iter().map(|(at, marks)| (*at, &marks[..]))
+    }
+
+    /// One of those entries, behind those that are there.
+    pub fn put_back(&mut self, at: Timestamp, marks: Box<[Mark]>) {
+        for mark in &marks {
             self.by_mark.entry(*mark).or_default().push_back(at);
         }
-        self.all.push_back((at, marks.into()));
-        Ok(())
+        self.all.push_back((at, marks));
     }
 }
 

@@ -69,7 +69,7 @@ impl Cashier {
             subject: payment.order().to_string(),
             authenticated: payment.is_stepped_up(),
             three_ds: payment.three_ds().filter(|found| found.status().is_proof()).cloned(),
-            placed: self.notes.get(&call.payment).is_some_and(|note| note.pay_url.is_some()),
+            placed: payment.pay_url().is_some(),
             repetition: u32::from(self.calls.lock().sent.contains(&call.key)),
         };
         Some((request, payment.channel().cloned()))
@@ -77,16 +77,28 @@ impl Cashier {
 
     /// Keeps what the institution told besides.
     fn note(&self, call: &Call, reply: &Reply) {
-        let Reply { code, reference, pay_url, .. } = reply;
-        if code.is_none() && reference.is_none() && pay_url.is_none() {
+        let Reply { code, reference, .. } = reply;
+        if code.is_none() && reference.is_none() {
             return;
         }
         let mut note = self.notes.entry(call.payment.clone()).or_default();
-        let Note { code: c, reference: r, pay_url: u } = &mut *note;
-        for (kept, told) in [(c, code), (r, reference), (u, pay_url)] {
+        let Note { code: c, reference: r } = &mut *note;
+        for (kept, told) in [(c, code), (r, reference)] {
             if told.is_some() {
                 kept.clone_from(told);
             }
+        }
+    }
+
+    /// Has on the disk where the payer goes on, so that it is told after a restart, too.
+    async fn placed(&self, merchant: &MerchantId, call: &Call, reply: &Reply) -> Result<(), Fault> {
+        let Some(pay_url) = reply.pay_url.as_deref() else { return Ok(()) };
+        let (merchant, payment) = (merchant.clone(), call.payment.clone());
+        match self.take(Event::Placed { merchant, payment, pay_url: pay_url.into() }) {
+            Ok((_, Some(ticket))) => Ok(ticket.await.map(|_| ())?),
+            // It is known; or all was over meanwhile, and nobody goes on there.
+            Ok(_) | Err(Fault::Refused(_)) => Ok(()),
+            Err(fault) => Err(fault),
         }
     }
 
@@ -124,6 +136,7 @@ pub(super) async fn call(cashier: &Arc<Cashier>, call: Call) -> Result<Vec<Effec
     };
     cashier.note(&call, &reply);
     reach(Failpoint::CallAnswered);
+    cashier.placed(&merchant, &call, &reply).await?;
     let effects = cashier.answered(&merchant, &call, answer).await?;
     reach(Failpoint::CallRecorded);
     Ok(effects)
@@ -146,6 +159,7 @@ pub(super) async fn query(cashier: &Arc<Cashier>, call: Call) -> Result<Vec<Effe
     let reply = channel.query(&request).await;
     reach(Failpoint::QueryAnswered);
     cashier.note(&call, &reply);
+    cashier.placed(&request.merchant, &call, &reply).await?;
     cashier.answered(&request.merchant, &call, reply.answer).await
 }
 

@@ -58,8 +58,16 @@ pub(super) async fn assess(
         *kept.lock() = line(schema, payment);
         Ok(())
     };
-    let headers = HeaderMap::new();
-    let scored = score::decide(app, key, &headers, facts, Source::Part(&fill), Instant::now()).await?;
+    // Once is enough: windows have it already.
+    let known = cashier.settling.decided.remove(payment);
+    let known =
+        known.map(|(_, known)| score::again(app, key, facts, Source::Part(&fill), &known)).transpose()?;
+    let scored = match known.flatten() {
+        Some(scored) => scored,
+        None => {
+            score::decide(app, key, &HeaderMap::new(), facts, Source::Part(&fill), Instant::now()).await?
+        }
+    };
     reach(Failpoint::PaymentScored);
     let facts = kept.into_inner();
     if facts.len() > FACTS_BYTES_MAX {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind};
-use crate::journal::{self, Hear, Whole};
-use crate::pay::{Book, CallSecret, Record};
+use crate::journal::{self, Hear, Saved, Standing, Whole};
+use crate::pay::{Book, CallSecret};
 
 /// The file of the secrets that keys and codes are derived from.
 pub(super) const SECRETS: &str = "secrets";
@@ -22,19 +22,72 @@ pub(crate) fn is_here(dir: &Path) -> bool {
     dir.join(SECRETS).exists() || journal::first_kind(dir).is_some_and(|kind| kind >= KIND_MIN)
 }
 
+/// Snapshots that are what the records up to theirs come to.
+pub(crate) struct Snapshots {
+    pub(crate) agree: usize,
+    /// Those that a start passes over though they are whole, and why.
+    pub(crate) passed_over: Vec<String>,
+}
+
 /// Reads every record and takes it into an empty book, so that each must follow from those before it.
 ///
 /// # Errors
 /// When it is damaged, a record does not follow, or there is no journal of payments.
 pub(crate) fn read(dir: &Path, hear: Hear<'_>) -> Result<Kept, Error> {
+    take(dir, secret(dir)?, hear, &mut |_, _| Ok(()))
+}
+
+/// As [`read`]; and every snapshot is compared with what the records up to it come to.
+///
+/// # Errors
+/// As [`read`], and when a snapshot is damaged or another.
+pub(crate) fn verify(dir: &Path, hear: Hear<'_>) -> Result<(Kept, Snapshots), Error> {
+    let secret = secret(dir)?;
+    let wrong = |name: &str, why: &str| {
+        let why = format!("{why}; no record is lost: remove the file, and a start reads the journal instead");
+        Error::new(why).at(dir.join(name)).of(ErrorKind::Damaged)
+    };
+    let (mut agree, mut passed_over, mut saved) = (0, Vec::new(), Vec::new());
+    for Saved { name, what } in journal::saved(dir, &|| Book::new(secret.clone()))? {
+        match what {
+            Ok((record, book)) => saved.push((record, name, book)),
+            Err((why, true)) => return Err(wrong(&name, &why)),
+            Err((why, false)) => passed_over.push(format!("{name}: {why}")),
+        }
+    }
+    let kept = take(dir, secret, hear, &mut |records, book| {
+        while let Some((_, name, other)) = saved.pop_if(|(record, ..)| *record == records) {
+            if other != *book {
+                return Err(format!("{name} is not what the records up to it come to; remove it"));
+            }
+            agree += 1;
+        }
+        Ok(())
+    })?;
+    Ok((kept, Snapshots { agree, passed_over }))
+}
+
+/// Gives the book after each record to `look`, with how many they were.
+fn take(
+    dir: &Path,
+    secret: CallSecret,
+    hear: Hear<'_>,
+    look: &mut dyn FnMut(u64, &Book) -> Result<(), String>,
+) -> Result<Kept, Error> {
+    let (mut book, mut records) = (Book::new(secret), 0);
+    let whole = journal::read(dir, hear, &mut |kind, version, payload| {
+        Standing::take(&mut book, kind, version, payload)?;
+        records += 1;
+        look(records, &book)
+    })?;
+    Ok(Kept { book, whole })
+}
+
+fn secret(dir: &Path) -> Result<CallSecret, Error> {
     let (call, _) = secrets(dir)?.ok_or_else(|| {
         Error::new("no journal of payments is here: it has no file `secrets`, and no 00000001.log").at(dir)
     })?;
-    let mut book = Book::new(CallSecret::new(call));
-    let whole = journal::read(dir, hear, &mut |kind, version, payload| {
-        book.replay(&Record { kind, version, payload: payload.to_vec() }).map(|_| ())
-    })?;
-    Ok(Kept { book, whole })
+    Ok(CallSecret::new(call))
 }
 
 /// What keys of calls are derived from, and what codes are.

@@ -19,7 +19,7 @@
 //! | `reviews.rs` | what waits for somebody to look? |
 //! | `figures.rs` | how does it go? |
 //! | `webhooks.rs` `lanes.rs` | how are merchants told, and whose turn is it? |
-//! | `kept.rs` | what does the folder hold, for those who do not serve? |
+//! | `recalled.rs` `kept.rs` | what does the folder hold, for who serves and for those who do not? |
 //! | `view.rs` `words.rs` | what do merchants and payers get to see? |
 
 mod accounts;
@@ -40,6 +40,7 @@ mod merchants;
 mod monitoring;
 mod orders;
 mod proofs;
+mod recalled;
 mod reviews;
 mod sender;
 pub(crate) mod settings;
@@ -53,7 +54,6 @@ mod webhooks;
 mod words;
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -63,20 +63,21 @@ use tokio::sync::Notify;
 
 pub(super) use answer::{answer, callback};
 pub(super) use chores::start;
+pub(super) use recalled::{Recalled, save_now_and_then};
 
 use super::Own;
 use super::keeper::Keeper;
-use super::log::{self, Level};
 use super::problem::{Kind, Problem};
 use crate::channel::Instrument;
 use crate::error::Error;
 use crate::journal::Chronicle;
-use crate::pay::{Book, CallKey, CallSecret, CodeSecret, PaymentId, Record};
+use crate::pay::{Book, CallKey, CodeSecret, PaymentId};
 use fraud::Frauds;
 use later::Later;
 use merchants::Merchants;
 use monitoring::Figures;
 use proofs::Proof;
+use recalled::Saving;
 use reviews::Reviews;
 use sender::Sender;
 use settings::Payments;
@@ -128,6 +129,8 @@ pub(super) struct Cashier {
     /// What waits for somebody to look. Locked within the book, as are the figures.
     reviews: Mutex<Reviews>,
     figures: Mutex<Figures>,
+    /// How the next start reads less.
+    saving: Saving,
 }
 
 /// Keys of what is not answered, as far as anybody has looked.
@@ -150,41 +153,6 @@ struct Held {
 struct Note {
     code: Option<String>,
     reference: Option<String>,
-    pay_url: Option<String>,
-}
-
-/// What was recorded, read back.
-pub(super) struct Recalled {
-    book: Book,
-    chronicle: Chronicle,
-    code: [u8; 32],
-    records: u64,
-    /// Where a tail that was in flight has been cut off.
-    torn: Option<String>,
-    took: Duration,
-}
-
-impl Recalled {
-    /// Reads what was recorded; `None` when no payments are to be taken.
-    ///
-    /// # Errors
-    /// When the journal is damaged, another process has it, or the disk fails.
-    pub(super) fn read(settings: &Payments) -> Result<Option<Recalled>, Error> {
-        let Some(dir) = &settings.dir else { return Ok(None) };
-        std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
-        let (call, code) = secrets(dir)?;
-        let (mut book, began) = (Book::new(CallSecret::new(call)), Instant::now());
-        let mut record = Record { kind: 0, version: 0, payload: Vec::new() };
-        let (chronicle, found) =
-            Chronicle::open(dir, settings.segment_bytes, &mut |kind, version, payload| {
-                (record.kind, record.version) = (kind, version);
-                record.payload.clear();
-                record.payload.extend_from_slice(payload);
-                book.replay(&record).map(|_| ())
-            })?;
-        let (records, torn) = (found.records, found.torn);
-        Ok(Some(Recalled { book, chronicle, code, records, torn, took: began.elapsed() }))
-    }
 }
 
 impl Cashier {
@@ -198,13 +166,15 @@ impl Cashier {
         (recalled, own): (Option<Recalled>, Own),
     ) -> Result<Option<Arc<Cashier>>, Error> {
         let (Some(dir), Some(recalled)) = (&settings.dir, recalled) else { return Ok(None) };
-        let Recalled { book, chronicle, code, records, torn, took } = recalled;
+        let unfinished = recalled.book.unfinished();
+        let (length, sent) = (unfinished.len(), unfinished.into_iter().map(|call| call.key).collect());
         let merchants = Merchants::of(&settings.merchant)?;
         let ways = ways::open(&settings.channel, own.ways)?;
         let hooks = Hooks::of(&settings.merchant)?;
         let sender = Sender::of(settings, own.messages)?;
         let frauds = Frauds::of(&settings.on_fraud, &keeper.engine().pipeline())?;
-        let unfinished = book.unfinished();
+        recalled.tell(dir, length);
+        let Recalled { book, chronicle, code, saving, .. } = recalled;
         let settling = Settling::resume(&book, keeper)?;
         frauds.resume(&book, keeper.journal().is_none());
         book.payments().filter(|p| p.undelivered().next().is_some()).for_each(|p| hooks.announce(p.id()));
@@ -213,15 +183,6 @@ impl Cashier {
             reviews.happened(payment);
             figures.resume(payment);
         }
-        let fields = [
-            ("journal", dir.display().to_string().into()),
-            ("records", records.into()),
-            ("torn", torn.into()),
-            ("unfinished", unfinished.len().into()),
-            ("took_ms", u64::try_from(took.as_millis()).unwrap_or(u64::MAX).into()),
-        ];
-        log::event(Level::Info, "payments_recovered", &fields);
-        let sent = unfinished.into_iter().map(|call| call.key).collect();
         let cashier = Cashier {
             due: chores::waiting(&book, settings),
             book: Mutex::new(book),
@@ -244,6 +205,7 @@ impl Cashier {
             turns: Turns::default(),
             reviews: Mutex::new(reviews),
             figures: Mutex::new(figures),
+            saving,
         };
         for payment in cashier.due.all() {
             cashier.settle_proof(&payment);
@@ -277,11 +239,6 @@ impl Cashier {
         }
     }
 
-    /// Ends the journal in good order.
-    pub(super) fn close(&self) {
-        self.chronicle.close();
-    }
-
     /// What the payer pays with, and where they are reached, kept for as long as a challenge may last.
     fn hold(&self, payment: &PaymentId, instrument: Option<Instrument>, phone: Option<String>) {
         let now = Instant::now();
@@ -293,20 +250,4 @@ impl Cashier {
             self.held.insert(payment.clone(), Held { instrument, phone, until });
         }
     }
-}
-
-/// The secrets of a journal: drawn with its first start, and the same ever after.
-fn secrets(dir: &Path) -> Result<([u8; 32], [u8; 32]), Error> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    if let Some(known) = kept::secrets(dir)? {
-        return Ok(known);
-    }
-    let path = dir.join(kept::SECRETS);
-    let bytes: [u8; 64] = rand::random();
-    let mut options = std::fs::OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(&path);
-    let written = file.and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()));
-    written.map_err(|e| Error::io(&path, e))?;
-    Ok(kept::halves(&bytes))
 }

@@ -19,6 +19,8 @@ pub(crate) struct Payments {
     pub(crate) dir: Option<PathBuf>,
     /// Bytes of a file of that journal.
     pub(crate) segment_bytes: usize,
+    /// After how many records what they come to is saved, so that a start reads less; 0 for only when stopping.
+    pub(crate) snapshot_records: u64,
     /// The file that one-time codes are appended to, for whoever sends them; standard error when absent.
     pub(crate) codes: Option<PathBuf>,
     /// The provider that one-time codes are sent by, instead of that file.
@@ -45,6 +47,7 @@ impl Default for Payments {
         Payments {
             dir: None,
             segment_bytes: 16 << 20,
+            snapshot_records: 100_000,
             codes: None,
             sms: None,
             code_limits: CodeLimits::default(),

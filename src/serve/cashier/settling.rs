@@ -2,7 +2,8 @@
 //!
 //! [`settle`] gives the engine what it has not been given; once its journal has that for good, [`run`] records how far
 //! it was told. A crash between the two leaves the engine ahead of that record: [`Settling::resume`] looks into its
-//! journal, from where the book says that it can stand.
+//! journal, from where the book says that it can stand. What it decided about payments that nobody knows to be decided
+//! is found on the same way.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -17,8 +18,8 @@ use super::happen::Fault;
 use super::later::Later;
 use crate::error::Error;
 use crate::failpoint::{Failpoint, reach};
-use crate::journal::{self, Busy};
-use crate::pay::{Book, Event, Payment, PaymentId};
+use crate::journal::{self, Busy, Heard, Known};
+use crate::pay::{Book, Event, Payment, PaymentId, State};
 use crate::serve::app::App;
 use crate::serve::desk;
 use crate::serve::keeper::{Keeper, not_recorded};
@@ -38,6 +39,8 @@ pub(super) struct Settling {
     wake: Notify,
     /// What could not be given, and when that is tried again.
     pub(super) again: Later,
+    /// What the engine decided about payments of which the book does not know it: another process ended in between.
+    pub(super) decided: DashMap<PaymentId, Known>,
 }
 
 /// The engine knows so many settlements of a payment, the last one by this record of its journal.
@@ -54,14 +57,16 @@ impl Settling {
     /// When the engine's journal can't be read.
     pub(super) fn resume(book: &Book, keeper: &Keeper) -> Result<Settling, Error> {
         let settling = Settling::default();
-        let open = book.payments().filter(|p| !p.unsettled().is_empty());
+        let is_undecided = |p: &Payment| p.state() == State::Created && !p.is_assessed();
+        let open = book.payments().filter(|p| !p.unsettled().is_empty() || is_undecided(p));
         let open: HashMap<&str, &Payment> = open.map(|p| (p.id().as_str(), p)).collect();
         if open.is_empty() {
             return Ok(settling);
         }
         let Some((engine, dir)) = keeper.journal_in() else {
             // Windows have forgotten the payments themselves.
-            open.values().for_each(|p| settling.told(p, p.settlements().len() as u32, 0));
+            let unsettled = open.values().filter(|p| !p.unsettled().is_empty());
+            unsettled.for_each(|p| settling.told(p, p.settlements().len() as u32, 0));
             return Ok(settling);
         };
         // A journal that is shorter than it was is another one.
@@ -69,8 +74,19 @@ impl Settling {
         let behind = |p: &Payment| Some(p.settled_by()).filter(|by| *by <= last).unwrap_or(0);
         let after = open.values().map(|p| behind(p)).min().unwrap_or(0);
         let mut found: HashMap<PaymentId, (usize, u64)> = HashMap::new();
-        journal::settlements(dir, after, &mut |record, id, status| {
+        journal::settlements(dir, after, &mut |record, id, heard| {
             let Some(payment) = open.get(id).filter(|p| record > behind(p)) else { return };
+            let status = match heard {
+                Heard::Settled(status) => status,
+                Heard::Scored(decided) if is_undecided(payment) => {
+                    // One that can't be read is of no use: it is decided about anew.
+                    if let Ok(known) = decided.keep() {
+                        settling.decided.insert(payment.id().clone(), known);
+                    }
+                    return;
+                }
+                Heard::Scored(_) => return,
+            };
             let (count, by) = found.entry(payment.id().clone()).or_default();
             if payment.unsettled().get(*count).is_some_and(|(next, _)| *next == status) {
                 (*count, *by) = (*count + 1, record);
@@ -88,13 +104,21 @@ impl Settling {
             }
             (known, lost) = (known + count, lost + payment.unsettled().len() - count);
         }
-        log::event(Level::Info, "settlements_resumed", &[("known", known.into()), ("lost", lost.into())]);
+        let decided = settling.decided.len();
+        let fields = [("known", known.into()), ("lost", lost.into()), ("decided", decided.into())];
+        log::event(Level::Info, "settlements_resumed", &fields);
         Ok(settling)
     }
 
     fn told(&self, payment: &Payment, settlements: u32, record: u64) {
         self.given.insert(payment.id().clone(), settlements);
         self.note(Told { payment: payment.id().clone(), settlements, record });
+    }
+
+    /// Lets go of how much was given of a payment, once the book says as much.
+    fn forget(&self, payment: &PaymentId, book: &Mutex<Book>) {
+        self.given
+            .remove_if(payment, |_, given| book.lock().any(payment).is_none_or(|p| p.settled() >= *given));
     }
 
     fn note(&self, told: Told) {
@@ -150,6 +174,8 @@ fn give(app: &App, cashier: &Cashier, payment: &PaymentId) -> Result<Given, Busy
         (waiting, p.facts().to_vec(), p.three_ds().cloned())
     });
     let Some((waiting, facts, three_ds)) = known.filter(|(waiting, ..)| !waiting.is_empty()) else {
+        drop(given);
+        cashier.settling.forget(payment, &cashier.book);
         return Ok(None);
     };
     let all = *given + waiting.len() as u32;
@@ -207,7 +233,7 @@ pub(super) async fn run(app: std::sync::Arc<App>, cashier: std::sync::Arc<Cashie
                     _ => return,
                 }
             }
-            settling.given.remove_if(&payment, |_, given| *given == settlements);
+            settling.forget(&payment, &cashier.book);
         }
     }
 }

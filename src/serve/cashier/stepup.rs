@@ -196,6 +196,7 @@ impl Cashier {
         if !needed.unwrap_or(false) {
             self.held.remove(payment);
             self.proofs.remove(payment);
+            self.settling.decided.remove(payment);
         }
     }
 }

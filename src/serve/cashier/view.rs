@@ -209,7 +209,7 @@ fn view<'a>(cashier: &Cashier, payment: &'a Payment) -> View<'a> {
     let ledger = payment.ledger();
     let money = |minor| crate::money::Money { minor, currency: payment.amount().currency }.to_string();
     let note = cashier.notes.get(payment.id()).map(|note| note.clone()).unwrap_or_default();
-    let Note { code, reference, pay_url } = note;
+    let Note { code, reference } = note;
     let declined = |phase| match phase {
         Phase::Declined(group) => Some(group.name()),
         _ => None,
@@ -237,7 +237,7 @@ fn view<'a>(cashier: &Cashier, payment: &'a Payment) -> View<'a> {
         decline: payment.operations().last().and_then(|o| declined(o.phase)),
         institution_code: code,
         reference,
-        pay_url: pay_url.filter(|_| payment.open().is_some()),
+        pay_url: payment.pay_url().map(str::to_owned),
         challenge: challenge.map(|c| Challenge {
             number: c.number,
             expires_at: c.begun.plus(crate::pay::CODE_KEPT).to_string(),
