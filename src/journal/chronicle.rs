@@ -172,9 +172,10 @@ impl Chronicle {
     pub fn close(&self, standing: &impl Standing) -> Result<(), Error> {
         self.log.close();
         // Without an end the disk has failed, and what is known may be ahead of it.
-        let saved = self.log.end().map_or(Ok(()), |end| match named(&*self.disk, end.next_lsn - 1) {
-            true => Ok(()), // nothing was taken since
-            false => save(&*self.disk, standing, &end),
+        let saved = self.log.end().map_or(Ok(()), |end| match end.next_lsn - 1 {
+            0 => Ok(()),
+            last if named(&*self.disk, last) => Ok(()), // nothing was taken since
+            _ => save(&*self.disk, standing, &end),
         });
         self.lock.lock().take();
         saved.map_err(|e| Error::new(format!("no snapshot was written: {e}")))

@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(known.decision(&pipeline, &payment("plain")), Some(decision));
         assert_eq!(known.decision(&pipeline, &payment("odd")), None);
         let other = Known {
-            decision: Decision { digest: crate::decision::Digest([1; 32]), ..known.decision },
+            decision: Decision { digest: crate::decision::Digest([1; 16]), ..known.decision },
             ..known
         };
         assert_eq!(other.decision(&pipeline, &payment("plain")), None, "other rules");

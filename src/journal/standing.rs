@@ -113,7 +113,10 @@ struct Useless {
 
 fn load<S: Standing>(disk: &dyn Disk, name: &str, new: &dyn Fn() -> S) -> Result<(Position, S), Useless> {
     let damaged = |why: String| Useless { why, damaged: true };
-    let bytes = disk.open(name, false).and_then(|file| file.read()).map_err(|e| damaged(e.to_string()))?;
+    let bytes = disk.open(name, false).and_then(|file| file.read()).map_err(|e| {
+        // Gone: a newer one has taken its place.
+        Useless { why: e.to_string(), damaged: e.kind() != io::ErrorKind::NotFound }
+    })?;
     let read = || {
         let mut rest = whole(&bytes, MAGIC)?;
         let mut head = Cursor(read_chunk(&mut rest)?);

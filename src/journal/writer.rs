@@ -70,11 +70,14 @@ impl Writer {
     /// Whatever the disk says; the journal is then to be opened anew.
     pub fn resume(disk: Arc<dyn Disk>, scan: &Scan, segment_bytes: usize) -> io::Result<Writer> {
         let file = disk.open(&segment::name(scan.segments), true)?;
-        // One that was made with other settings is of no use.
-        if disk.list()?.iter().any(|name| name == RESERVE)
-            && disk.open(RESERVE, false)?.len()? != segment_bytes as u64
-        {
-            disk.remove(RESERVE)?;
+        if disk.list()?.iter().any(|name| name == RESERVE) {
+            let reserve = disk.open(RESERVE, false)?;
+            // One that was made with other settings is of no use. One with a header may be a segment in use, whose old
+            // name a power cut has brought back: it would be begun a second time.
+            let is_fresh = reserve.head(SEGMENT_HEADER)?.iter().all(|byte| *byte == 0);
+            if reserve.len()? != segment_bytes as u64 || !is_fresh {
+                disk.remove(RESERVE)?;
+            }
         }
         if scan.torn.is_some() {
             let zeros = vec![0; ZEROS.min((scan.length - scan.end) as usize)];

@@ -47,11 +47,11 @@ pub(crate) fn verify(dir: &Path, hear: Hear<'_>) -> Result<(Kept, Snapshots), Er
         let why = format!("{why}; no record is lost: remove the file, and a start reads the journal instead");
         Error::new(why).at(dir.join(name)).of(ErrorKind::Damaged)
     };
-    let (mut agree, mut passed_over, mut saved) = (0, Vec::new(), Vec::new());
+    let (mut agree, mut passed_over, mut saved, mut damaged) = (0, Vec::new(), Vec::new(), None);
     for Saved { name, what } in journal::saved(dir, &|| Book::new(secret.clone()))? {
         match what {
             Ok((record, book)) => saved.push((record, name, book)),
-            Err((why, true)) => return Err(wrong(&name, &why)),
+            Err((why, true)) => damaged = Some(wrong(&name, &why)),
             Err((why, false)) => passed_over.push(format!("{name}: {why}")),
         }
     }
@@ -64,7 +64,8 @@ pub(crate) fn verify(dir: &Path, hear: Hear<'_>) -> Result<(Kept, Snapshots), Er
         }
         Ok(())
     })?;
-    Ok((kept, Snapshots { agree, passed_over }))
+    // Told when all records are known to be there.
+    damaged.map_or(Ok((kept, Snapshots { agree, passed_over })), Err)
 }
 
 /// Gives the book after each record to `look`, with how many they were.

@@ -148,3 +148,97 @@ fn secrets(dir: &Path) -> Result<([u8; 32], [u8; 32]), Error> {
     written.map_err(|e| Error::io(&path, e))?;
     Ok(kept::halves(&bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::Outcome;
+    use crate::money::{Currency, Money};
+    use crate::pay::{
+        Answer, Change, ChannelId, Effect, Event, MerchantId, Method, Operation, OrderId, PaymentId,
+        RequestKey,
+    };
+    use crate::time::{Span, Timestamp};
+
+    /// What a captured payment by card leaves in the journal.
+    fn events(book: &Book, n: u64, step: usize) -> Option<Event> {
+        let merchant = MerchantId::parse("merchant-1").unwrap();
+        let order = OrderId::parse(&format!("order-{n}")).unwrap();
+        let payment = PaymentId::parse(&format!("pay_{n:032x}")).unwrap();
+        let amount = Money { minor: 1_000, currency: Currency::parse("EUR").unwrap() };
+        let changed =
+            |change| Event::Changed { merchant: merchant.clone(), payment: payment.clone(), change };
+        let approved = || {
+            let key = book.any(&payment)?.open()?.key;
+            Some(changed(Change::Answered { key, answer: Answer::Approved { amount } }))
+        };
+        let mut request = [0; 32];
+        request[..8].copy_from_slice(&n.to_le_bytes());
+        let request = RequestKey(request);
+        Some(match step {
+            0 => Event::OrderCreated { merchant, order, amount },
+            1 => Event::RequestBegun { request, body: [1; 32] },
+            2 => {
+                Event::PaymentRequested { merchant, order, attempt: 1, payment, method: Method::Card, amount }
+            }
+            3 => Event::Described { merchant, payment, facts: [b'x'; 300].into() },
+            4 => changed(Change::Assessed(Outcome::Approve)),
+            5 => changed(Change::Intended(Operation::Authorize)),
+            6 => Event::Routed { merchant, payment, channel: ChannelId::parse("bank").unwrap() },
+            7 => approved()?,
+            8 => changed(Change::Intended(Operation::Capture { amount })),
+            9 => approved()?,
+            10 => Event::Settled { merchant, payment, settlements: 1, record: 2 * n + 2 },
+            11 => Event::RequestAnswered { request, answer: [b'y'; 600].into() },
+            12 => Event::Delivered { merchant, payment, sequence: 100 },
+            _ => return None,
+        })
+    }
+
+    /// How long a start takes with a large book, by hand: `TOLLGATE_BOOK=100000 cargo test --release --lib large_book --
+    /// --ignored --nocapture`.
+    #[test]
+    #[ignore = "a measurement"]
+    fn a_large_book() {
+        let payments = std::env::var("TOLLGATE_BOOK").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000);
+        let dir = tempfile::tempdir().unwrap();
+        let new = || Book::new(CallSecret::new([7; 32]));
+        let (chronicle, mut book, _) = Chronicle::open(dir.path(), 16 << 20, &new).unwrap();
+        for n in 0..payments {
+            let at = Timestamp::default().plus(Span::from_secs(n as i64 / 100));
+            for step in 0.. {
+                let Some(event) = events(&book, n, step) else { break };
+                if let Some(Effect::Persist(record)) = book.apply(at, event).unwrap().first() {
+                    while chronicle.admit(0).is_err() {
+                        std::thread::yield_now();
+                    }
+                    drop(chronicle.append(record.kind, record.version, &record.payload));
+                }
+            }
+        }
+        let start = Instant::now();
+        chronicle.close(&book).unwrap();
+        println!(
+            "{} records of {payments} payments; closed and saved in {:?}",
+            chronicle.records(),
+            start.elapsed()
+        );
+        drop(chronicle);
+        for what in ["from what was saved", "from the beginning"] {
+            for _ in 0..3 {
+                let start = Instant::now();
+                let (chronicle, again, found) = Chronicle::open(dir.path(), 16 << 20, &new).unwrap();
+                println!("{what}: {:?}", start.elapsed());
+                assert!(again == book && found.snapshot.is_some() == (what == "from what was saved"));
+                drop(chronicle);
+            }
+            for entry in std::fs::read_dir(dir.path()).unwrap() {
+                let path = entry.unwrap().path();
+                if path.extension().is_some_and(|e| e == "snapshot") {
+                    println!("{} bytes saved", path.metadata().unwrap().len());
+                    std::fs::remove_file(path).unwrap();
+                }
+            }
+        }
+    }
+}
