@@ -195,7 +195,7 @@ mod tests {
         })
     }
 
-    /// How long a start takes with a large book, by hand: `TOLLGATE_BOOK=100000 cargo test --release --lib large_book --
+    /// How long a start takes with a large book, by hand: `TOLLGATE_BOOK=100000 cargo test --release --lib a_large_book --
     /// --ignored --nocapture`.
     #[test]
     #[ignore = "a measurement"]
