@@ -5,8 +5,9 @@
 //! the bytes of `wire`; `log` gathers and `commit` writes in groups, `ticket` waits for it; `writer` puts
 //! `frame`s into `segment`s on a `disk`; `scan` reads them back and judges the `damage`, `past` takes an engine
 //! through them: to bring it `back`, or to `replay` and compare. `snapshot` saves a start the way from the
-//! beginning. `settlements` finds what the engine was told and said, `tail` what was decided last, with each one's `origin`. `chronicle` keeps records of others' making in the same way,
-//! and `standing` what they come to; `chunks` is the file of both snapshots. docs/journal.md has the format.
+//! beginning. `settlements` finds what the engine was told and said, `tail` what was decided last, with each
+//! one's `origin`. `chronicle` keeps records of others' making in the same way, and `standing` what they come to;
+//! `chunks` is the file of both snapshots. docs/journal.md has the format.
 
 mod back;
 #[cfg(feature = "serve")]

@@ -78,7 +78,9 @@ impl Visitor for Settlements<'_> {
         }
         let (payment, heard) = match Record::decode(record).map_err(|m| m.0)? {
             Record::Settled { payment, status } => (payment, Heard::Settled(status)),
-            Record::Scored { payment, decision, .. } => (payment, Heard::Scored(Decided { payment, decision })),
+            Record::Scored { payment, decision, .. } => {
+                (payment, Heard::Scored(Decided { payment, decision }))
+            }
             _ => return Ok(()),
         };
         if let Some(id) = payment_id(payment).map_err(|m| m.0)? {
@@ -88,8 +90,8 @@ impl Visitor for Settlements<'_> {
     }
 }
 
-/// Gives the decisions and settlements behind a record, in order, whoever writes there; changes nothing. Segments before that record
-/// are not read.
+/// Gives the decisions and settlements behind a record, in order, whoever writes there; changes nothing. Segments before
+/// that record are not read.
 ///
 /// # Errors
 /// When the journal is damaged or can't be read.
@@ -170,6 +172,7 @@ mod tests {
         let position = segment_of(&Directory::new(dir.path()), 4_000).unwrap().unwrap();
         assert_eq!(Some(&position.segment), segments.last());
     }
+
     #[test]
     fn a_decision_is_known_for_the_very_same_payment_alone() {
         let dir = tempfile::tempdir().unwrap();
