@@ -465,7 +465,7 @@ fn no_card_number_is_anywhere() {
 fn wallets_are_paid_by_scanning_and_told_by_callback() {
     let folder = tempfile::tempdir().unwrap();
     // A port that is free, for the wallets to call.
-    let listen = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let listen = sidecar::free_address();
     let at = |name: &str| folder.path().join(name);
     let start = |kind: &str| {
         let keys = at(&format!("{kind}-keys"));

@@ -61,7 +61,7 @@ impl World {
         std::fs::write(dir.path().join("rules/lists/stolen.toml"), list).unwrap();
         std::fs::write(dir.path().join("secret"), "s".repeat(32)).unwrap();
         // A port that is free, for the wallet to call and for every life of the gateway.
-        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let listen = sidecar::free_address();
         World { dir, bank, wallet, listen, told: TcpListener::bind("127.0.0.1:0").unwrap() }
     }
 

@@ -283,6 +283,9 @@ fn a_start_begins_with_what_was_saved_and_a_damaged_one_is_passed_over() {
     let (from, records) = (found["from_snapshot"].as_u64().unwrap(), found["records"].as_u64().unwrap());
     assert!((40..=records).contains(&from) && found["passed_over"] == json!([]), "{found}");
     known(&sidecar);
+    // Something that the one in the middle does not know, however late it was saved.
+    let created = sidecar.post("/v1/orders", r#"{"id":"later","amount":"10.00 EUR"}"#);
+    assert_eq!(created.status, 201, "{created:?}");
     stop(sidecar);
     // From what was saved at the end: nothing is left to be read.
     let (status, said) = verified(&shop);

@@ -11,7 +11,7 @@
 //! | `spop/` `grpc/` | the same over HAProxy's protocol, and Envoy's |
 //! | `signifyd.rs` | the same as Hyperswitch asks it |
 //! | `recent.rs` `decisions.rs` `settle.rs` | which payments are remembered, and what became of them? |
-//! | `control.rs` `watch.rs` `lists.rs` | how do rules and lists change while payments are scored? |
+//! | `control.rs` `watch.rs` `lists.rs` `signals.rs` | how do rules and lists change while payments are scored? |
 //! | `monitor.rs` `brakes.rs` | when does a rule go past its brake, and how is it released? |
 //! | `metrics.rs` `exemplar.rs` `exposition.rs` `health.rs` `log.rs` `trace.rs` `problem.rs` | what do people and machines get to know? |
 //! | `keeper.rs` `snapshots.rs` `restored.rs` | is what was decided recorded, and what comes back at a start? |
@@ -61,6 +61,7 @@ mod routes;
 mod score;
 mod secret;
 mod settle;
+mod signals;
 mod signifyd;
 mod snapshots;
 pub(crate) mod source;
@@ -77,7 +78,6 @@ use std::sync::Arc;
 
 use sd_notify::NotifyState;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch::Receiver;
 
 use crate::channel::{Channel, Terms};
@@ -92,10 +92,10 @@ use app::{App, Door};
 use cashier::Recalled;
 pub(crate) use cashier::kept;
 use config::Config;
-use control::Ask;
 use keeper::Keeper;
 use listen::Bound;
 use log::Level;
+use signals::Signals;
 
 /// Most threads that serve.
 pub(crate) const THREADS_MAX: usize = 256;
@@ -231,6 +231,12 @@ fn run(Sidecar { mut config, pipeline, source, own }: Sidecar) -> Result<(), Err
     cashier::save_now_and_then(&app)?;
     totals::start(&app);
     monitor::start(&app);
+    let serving = runtime(threads)?;
+    // Whoever reads that it listens may send signals at once.
+    let signals = {
+        let _within = serving.enter();
+        Signals::hear()?
+    };
     let bounds =
         || payments.iter().map(|(door, bound)| (*door, bound)).chain(admin.iter().map(|b| (Door::Admin, b)));
     for (door, bound) in bounds() {
@@ -255,13 +261,14 @@ fn run(Sidecar { mut config, pipeline, source, own }: Sidecar) -> Result<(), Err
             .spawn(move || runtime.block_on(enter(app, bound, Door::Admin, stopping)))
             .map_err(|e| Error::new(e.to_string()))?;
     }
-    let served = runtime(threads)?.block_on(async {
+    serving.block_on(async {
         cashier::start(&app);
         let doors: Vec<_> = payments
             .into_iter()
             .map(|(door, bound)| tokio::spawn(enter(app.clone(), bound, door, stopping.clone())))
             .collect();
-        signals(&app).await?;
+        supervisor(&NotifyState::Ready);
+        signals.stop(&app).await;
         supervisor(&NotifyState::Stopping);
         log::event(Level::Info, "draining", &[("connections", app.places.taken().into())]);
         app.drain();
@@ -278,13 +285,13 @@ fn run(Sidecar { mut config, pipeline, source, own }: Sidecar) -> Result<(), Err
         }
         app.keeper.close();
         log::event(Level::Info, "stopped", &[("drained", drained.into()), ("cut", left.into())]);
-        Ok(())
     });
+    drop(serving);
     for path in sockets {
         // Somebody may have removed it already.
         let _ = std::fs::remove_file(path);
     }
-    served
+    Ok(())
 }
 
 /// Tells systemd, when that started this.
@@ -324,38 +331,4 @@ async fn enter(app: Arc<App>, bound: Bound, door: Door, stop: Receiver<bool>) {
         Door::Admin => Places::new(ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_MAX, 1),
     };
     accept::accept(Entrance { app, listener, door, places, stop }).await;
-}
-
-/// Takes SIGHUP as a wish for the folder's rules and the certificates; returns when it is time to stop.
-async fn signals(app: &Arc<App>) -> Result<(), Error> {
-    let on = |kind| signal(kind).map_err(|e| Error::new(e.to_string()));
-    let (mut term, mut int, mut hup) =
-        (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::hangup())?);
-    // Whoever is told may send signals at once.
-    supervisor(&NotifyState::Ready);
-    loop {
-        tokio::select! {
-            _ = term.recv() => return Ok(()),
-            _ = int.recv() => return Ok(()),
-            _ = hup.recv() => {
-                let app = app.clone();
-                tokio::task::spawn_blocking(move || {
-                    reload_certificates(&app);
-                    // What went wrong is logged and counted there.
-                    let _ = control::reload(&app, "sighup", Ask::default());
-                });
-            }
-        }
-    }
-}
-
-fn reload_certificates(app: &App) {
-    let (Some(settings), Some(kept)) = (&app.config.tls, &app.tls) else { return };
-    match tls::open(settings) {
-        Ok(tls) => {
-            kept.store(tls);
-            log::event(Level::Info, "certificates", &[]);
-        }
-        Err(error) => log::event(Level::Error, "certificates", &[("detail", error.to_string().into())]),
-    }
 }

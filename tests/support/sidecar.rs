@@ -3,8 +3,9 @@
 #![allow(dead_code, reason = "no test needs all of it")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,18 @@ pub struct Sidecar {
     pub main: String,
     pub admin: String,
     log: Arc<Mutex<String>>,
+    /// Keeps the log until the process has ended.
+    reader: Option<std::thread::JoinHandle<()>>,
+}
+
+/// An address that is free and stays so: outgoing connections get no port from there.
+pub fn free_address() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut addresses = (0..20_000).map(|_| {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id().wrapping_mul(131));
+        format!("127.0.0.1:{}", 10_000 + next % 20_000)
+    });
+    addresses.find(|address| TcpListener::bind(address).is_ok()).unwrap()
 }
 
 impl Sidecar {
@@ -50,14 +63,14 @@ impl Sidecar {
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (err, kept) = (child.stderr.take().unwrap(), log.clone());
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in BufReader::new(err).lines().map_while(Result::ok) {
                 let mut log = kept.lock().unwrap();
                 log.push_str(&line);
                 log.push('\n');
             }
         });
-        Sidecar { child, main: String::new(), admin: String::new(), log }
+        Sidecar { child, main: String::new(), admin: String::new(), log, reader: Some(reader) }
     }
 
     /// Waits until it listens; not when it ends before.
@@ -66,6 +79,7 @@ impl Sidecar {
         // The admin's door is told of last.
         while !self.log().contains(&listening("admin")) {
             if !self.running() {
+                self.ended();
                 return false;
             }
             assert!(start.elapsed() < PATIENCE, "it does not listen:\n{}", self.log());
@@ -110,11 +124,14 @@ impl Sidecar {
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
     }
 
-    /// Waits for its end: whether it went well.
+    /// Waits for its end, and for the end of its log: whether it went well.
     pub fn ended(&mut self) -> bool {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                if let Some(reader) = self.reader.take() {
+                    reader.join().unwrap();
+                }
                 return status.success();
             }
             assert!(start.elapsed() < PATIENCE, "it does not end:\n{}", self.log());

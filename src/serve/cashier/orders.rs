@@ -206,6 +206,8 @@ impl Asked {
         if let Some(found) = three_ds {
             self.cashier.take(changed(merchant, payment, Change::Authenticated(found)))?;
         }
+        // Windows count it for good: a payment that no start remembers would come again as another one.
+        self.cashier.recorded().await?;
         assess::assess(&self.app, &self.cashier, self.key()?, (merchant, payment), facts).await
     }
 }
