@@ -1,6 +1,6 @@
 //! What the records of a chronicle come to at one place, saved, so that a start reads only what came after.
 //!
-//! As with the windows' [`snapshot`](super::snapshot), what is saved is never needed: when it is damaged, of another
+//! As with the windows' [`snapshot`](mod@super::snapshot), what is saved is never needed: when it is damaged, of another
 //! release, or ahead of a journal that has lost its tail, an older one is taken, or the journal from its beginning.
 
 use std::io;

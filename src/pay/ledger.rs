@@ -25,7 +25,7 @@ impl Account {
 }
 
 /// Balances of one payment and what was ever authorized, captured, refunded and lost. All are minor units of
-/// the payment's currency, at most [`AMOUNT_MINOR_MAX`](crate::AMOUNT_MINOR_MAX) each, so that no sum of them overflows.
+/// the payment's currency, at most [`AMOUNT_MINOR_MAX`] each, so that no sum of them overflows.
 ///
 /// ```
 /// use tollgate::{Currency, pay::{Account, Ledger}};
