@@ -8,8 +8,9 @@ use crate::decision::Degraded;
 
 use super::aggregate::ENTITIES_MAX;
 use super::layout::Layout;
+use super::prepared::Head;
 use super::shard::{Bounds, Found, Shard};
-use super::store::{Head, Op, Velocity};
+use super::store::{Op, Velocity};
 use super::table::{Key, Table};
 use super::window::Moment;
 

@@ -3,8 +3,9 @@
 //! A [`Plan`] lists the questions, [`Velocity`] answers them. `layout` compiles the plan to what each
 //! kind of entity must keep; `table` finds an entity's `block` of events; `window` reads it, with
 //! `running` totals where there are many events and `folded` ones where there are too many; a `shard`
-//! puts these together behind a lock, `budget` says who is forgotten when there are too many, `store` is the face of all shards, and `batch` shares them out; `image`
-//! is how they are saved.
+//! puts these together behind a lock, `budget` says who is forgotten when there are more than the `limits` allow,
+//! `prepared` is what a payment brings, `store` is the face of all shards, and `batch` shares them out; `image` is
+//! how they are saved.
 
 mod aggregate;
 mod batch;
@@ -14,7 +15,9 @@ mod clock;
 mod folded;
 mod image;
 mod layout;
+mod limits;
 mod prefetch;
+mod prepared;
 mod running;
 mod shard;
 mod store;
@@ -27,7 +30,8 @@ pub use aggregate::{
     PlanFull, Status, WINDOW_MAX,
 };
 pub use budget::MEMORY_MIN;
-pub use store::{Limits, Op, Velocity};
+pub use limits::Limits;
+pub use store::{Op, Velocity};
 
 /// Most events of one entity that may be kept one by one.
 ///

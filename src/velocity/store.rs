@@ -1,6 +1,5 @@
 //! All entities' past, in shards: reads what was known before a payment and records the payment.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
@@ -10,57 +9,23 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::decision::Degraded;
 use crate::money::Rates;
 use crate::payment::Payment;
-use crate::schema::{Schema, field};
-use crate::time::{Span, Timestamp};
+use crate::schema::Schema;
+use crate::time::Timestamp;
 
 use super::aggregate::{ENTITIES_MAX, Plan, Status};
-use super::block::{NO_KEY, NO_NUMBER};
 use super::budget::MEMORY_MIN;
-use super::layout::{Layout, Source, filter_flags, fixed_point};
+use super::layout::Layout;
+use super::limits::Limits;
 use super::prefetch::prefetch_to_write;
-use super::shard::{Bounds, Found, Shard};
+use super::prepared::{Head, Prepared};
+use super::shard::{Bounds, Shard};
 use super::table::{Key, Table};
-use super::window::Moment;
 use super::{EVENTS_MAX, SHARDS_MAX};
 
 /// Fewer entities than this don't deserve a shard of their own.
 const SHARD_ENTITIES_MIN: usize = 1024;
 /// Likewise fewer bytes: busy entities are large, and small shards could have too many of them.
 const SHARD_BYTES_MIN: usize = 1 << 20;
-
-/// How much of the past is kept.
-///
-/// ```
-/// let limits = tollgate::VelocityLimits { entities: 50_000, ..Default::default() };
-/// assert!(limits.known_since.is_none()); // history is whole
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Entities of all kinds together. Past it, of a sample of entities the one with the fewest events for the
-    /// time since it was touched is forgotten, and windows that may have held its events are absent, not
-    /// zero. Each shard holds an equal share, so the last percent may go unused.
-    pub entities: usize,
-    /// Events kept one by one for each entity, at most [`EVENTS_MAX`]. Older ones are folded
-    /// into totals of stretches of time; a window that reaches those is off by at most one stretch
-    /// at its edge, [`Degraded::SATURATED`] is set, and distinct values are a lower bound.
-    pub events: usize,
-    /// Bytes that entities and their events may take, at least [`MEMORY_MIN`]; `None` for as many as the limits
-    /// above make of it. Near it entities are forgotten like past `entities`. Running totals of busy entities are counted at
-    /// their worst, whether or not there are any.
-    pub memory: Option<usize>,
-    /// How much older than the newest a payment may be and still find its windows whole.
-    pub lateness: Span,
-    /// When watching began: windows that reach before it are absent. `None` when history is whole.
-    pub known_since: Option<Timestamp>,
-}
-
-impl Default for Limits {
-    /// Ten million entities, 4096 events each, no budget of bytes, a day of lateness, history whole.
-    fn default() -> Limits {
-        let lateness = Span::from_secs(86_400);
-        Limits { entities: 10_000_000, events: 4096, memory: None, lateness, known_since: None }
-    }
-}
 
 /// What entities did before: every aggregate of a plan, exact, in the payments' own time.
 ///
@@ -90,8 +55,8 @@ impl Default for Limits {
 /// ```
 pub struct Velocity {
     pub(super) layout: Layout,
-    schema: Schema,
-    rates: Arc<Rates>,
+    pub(super) schema: Schema,
+    pub(super) rates: Arc<Rates>,
     pub(super) bounds: Bounds,
     pub(super) shards: Box<[CachePadded<Mutex<Shard>>]>,
 }
@@ -120,79 +85,6 @@ pub enum Op<'a> {
         /// What became of it.
         status: Status,
     },
-}
-
-/// What is to be known of a payment before any shard is locked, beside its keys and columns.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Head {
-    pub at: i64,
-    pub flags: u64,
-    pub degraded: Degraded,
-}
-
-impl Head {
-    pub fn new(payment: &Payment, filters: u32) -> Head {
-        // Which payment an event was, for settlements: half of its id's hash, beside its time.
-        let id = payment.symbol(field::ID).unwrap_or_default() >> 32;
-        let flags = id << 32 | u64::from(filter_flags(filters & 0xffff));
-        Head { at: payment.at().micros(), flags, degraded: Degraded::NONE }
-    }
-
-    /// With the payment's columns; a settlement looks at none.
-    pub fn moment(self, columns: &[u64]) -> Moment<'_> {
-        Moment { at: self.at, flags: self.flags, columns }
-    }
-}
-
-/// One payment, ready; the room for it stays with the thread, so that a score allocates nothing.
-#[derive(Default)]
-struct Prepared {
-    /// Of each source.
-    columns: Vec<u64>,
-    /// Of each kind; `None` when the payment lacks a field of it.
-    keys: Vec<Option<Key>>,
-    /// Shard and kind of each key, in the order in which the shards are locked.
-    order: Vec<(u32, u8)>,
-    /// Of each kind, which of the locked shards is its.
-    places: Vec<u8>,
-    /// Of each kind, where its entity was.
-    found: Vec<Option<Found>>,
-}
-
-thread_local! {
-    static PREPARED: Cell<Prepared> = const {
-        Cell::new(Prepared {
-            columns: Vec::new(),
-            keys: Vec::new(),
-            order: Vec::new(),
-            places: Vec::new(),
-            found: Vec::new(),
-        })
-    };
-}
-
-impl Prepared {
-    /// The thread's room, for as long as `work` takes.
-    fn with<T>(work: impl FnOnce(&mut Prepared) -> T) -> T {
-        PREPARED.with(|cell| {
-            let mut prepared = cell.take();
-            let answer = work(&mut prepared);
-            cell.set(prepared);
-            answer
-        })
-    }
-
-    fn set_keys(&mut self, velocity: &Velocity, payment: &Payment) {
-        self.keys.clear();
-        self.order.clear();
-        for (k, key) in velocity.keys(payment).enumerate() {
-            self.keys.push(key);
-            if let Some(key) = key {
-                self.order.push((key.shard, k as u8));
-            }
-        }
-        self.order.sort_unstable();
-    }
 }
 
 /// How often a lock is asked for before the thread goes to sleep for it: a little longer than it is
@@ -338,40 +230,6 @@ impl Velocity {
         self.shards.iter().map(|s| s.lock().bytes() + size_of::<CachePadded<Mutex<Shard>>>()).sum()
     }
 
-    /// The key of each kind's entity.
-    pub(super) fn keys(&self, payment: &Payment) -> impl Iterator<Item = Option<Key>> {
-        self.layout.kinds.iter().enumerate().map(|(k, kind)| {
-            // A polynomial over keys that nobody outside knows; the order of fields matters.
-            let mut sum: u128 = k as u128 + 1;
-            for id in &kind.fields {
-                let key = payment.entity_key(&self.schema, *id)?;
-                sum = sum.wrapping_mul(KEY_MULTIPLIER).wrapping_add(key);
-            }
-            Some(self.key(sum))
-        })
-    }
-
-    /// The word of each source.
-    pub(super) fn columns(&self, payment: &Payment, degraded: &mut Degraded) -> impl Iterator<Item = u64> {
-        self.layout.sources.iter().map(|source| match *source {
-            Source::Money(id) => match payment.money(id).map(|money| self.rates.to_base(money)) {
-                None => NO_NUMBER,
-                Some(Some(base)) => base.minor as u64,
-                Some(None) => {
-                    *degraded |= Degraded::NO_RATE;
-                    NO_NUMBER
-                }
-            },
-            Source::Number(id) if payment.has(id) => fixed_point(payment.number(id)) as u64,
-            Source::Number(_) => NO_NUMBER,
-            Source::Key(id) => payment.distinct_key(&self.schema, id).map_or(NO_KEY, |k| k.min(NO_KEY - 1)),
-        })
-    }
-
-    fn key(&self, sum: u128) -> Key {
-        Key::new((sum >> 64) as u64, sum as u64, self.shards.len())
-    }
-
     /// The shards of a payment, locked in ascending order: whoever holds one waits only for higher ones.
     /// A payment touches about ten shards for a few microseconds. More shards make two threads meet less
     /// often and every payment miss the cache more: with 256 and a spin both stay small.
@@ -477,6 +335,3 @@ impl Velocity {
 
 /// The shards of a payment, in ascending order.
 type Guards<'a> = ArrayVec<MutexGuard<'a, Shard>, ENTITIES_MAX>;
-
-/// An odd number without structure (the first bits of pi's fraction).
-const KEY_MULTIPLIER: u128 = 0x243f_6a88_85a3_08d3_1319_8a2e_0370_7345;
