@@ -327,6 +327,26 @@ fn what_cannot_be_learnt_from_is_refused_and_leaves_the_old_model() {
 }
 
 #[test]
+fn inputs_that_tell_nothing_apart_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    history(dir.path(), "3000");
+    let text = "[inputs]\namount = 'amount'\none = '1'\nnone = 'avg(amount, card, 7d, refunded)'\n";
+    std::fs::write(dir.path().join("some.toml"), text).unwrap();
+    let base = ["train", "--inputs", "some.toml", "--trees", "5", "--out", "m.json", "history.csv"];
+    for more in [&["--label", "fraud"][..], &["--learner", "isolation", "--json"]] {
+        let done = tollgate(dir.path(), &[&base[..], more].concat());
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success(), "{said}");
+        let warned: Vec<&str> = said.lines().filter(|line| line.starts_with("warning: ")).collect();
+        assert_eq!(warned.len(), 2, "{said}");
+        assert!(
+            warned[0].contains("`one` is 1 in all ") && warned[1].contains("`none` is absent in all "),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn the_report_goes_where_it_is_wanted_and_never_over_the_model() {
     let dir = tempfile::tempdir().unwrap();
     history(dir.path(), "3000");

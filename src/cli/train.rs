@@ -11,7 +11,7 @@ use crate::cli::{exit, print, print_json};
 use crate::codec::Reader;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
-use crate::learn::{History, Labels, Period, Training, calibration_name, train_and_keep};
+use crate::learn::{History, Labels, Matrix, Period, Training, calibration_name, train_and_keep};
 use crate::model::{Artifact, Input};
 use crate::pipeline::Pipeline;
 use crate::report::html;
@@ -137,6 +137,8 @@ pub(super) fn run(args: Args) -> Result<u8, Error> {
         )));
     }
 
+    let inputs = inputs(&pipeline);
+    warn_of_alike(&inputs, &rows.matrix);
     let settings = Training {
         name: name(&args),
         learner,
@@ -152,7 +154,7 @@ pub(super) fn run(args: Args) -> Result<u8, Error> {
         bar.set_style(style);
     }
     let started = std::time::Instant::now();
-    let trained = train_and_keep(inputs(&pipeline), &rows, test.as_ref(), &settings, &mut |trees| {
+    let trained = train_and_keep(inputs, &rows, test.as_ref(), &settings, &mut |trees| {
         bar.set_position(trees as u64);
         true
     });
@@ -243,6 +245,18 @@ fn inputs(pipeline: &Pipeline) -> Vec<Input> {
             zero_is_absent: false,
         })
         .collect()
+}
+
+/// Most likely its expression is a mistake; that it changes some day is no reason to stop.
+fn warn_of_alike(inputs: &[Input], rows: &Matrix) {
+    for (i, Input { name, expression, .. }) in inputs.iter().enumerate() {
+        let Some(held) = rows.same_in_all(i) else { continue };
+        let held = if held.is_nan() { "absent".to_owned() } else { held.to_string() };
+        eprintln!(
+            "warning: input `{name}` is {held} in all {} rows and tells nothing apart; look at `{expression}`",
+            rows.rows()
+        );
+    }
 }
 
 fn summary(artifact: &Artifact, path: &Path, seconds: f64, unlabelled: u64) -> String {

@@ -93,6 +93,13 @@ impl Matrix {
         self.values.iter().skip(input).step_by(self.width).copied()
     }
 
+    /// What an input is in every row; NaN for absent. `None` when rows differ, or there is none.
+    pub(crate) fn same_in_all(&self, input: usize) -> Option<f32> {
+        let mut column = self.column(input);
+        let first = column.next()?;
+        column.all(|x| x == first || x.is_nan() && first.is_nan()).then_some(first)
+    }
+
     /// SHA-256 of the rows and labels, in hexadecimal: what the training card calls the data's digest.
     pub(super) fn digest(&self, labels: &[bool]) -> String {
         let mut hash = Sha256::new();
@@ -153,6 +160,20 @@ mod tests {
         other.push(&[1.0]).unwrap();
         other.push(&[-f32::NAN]).unwrap();
         assert_eq!(digest, other.digest(&[true, false]));
+    }
+
+    #[test]
+    fn inputs_that_tell_nothing_apart_are_known() {
+        let mut matrix = Matrix::new(4).unwrap();
+        assert_eq!(matrix.same_in_all(0), None, "no rows");
+        for row in [[1.0, 2.0, f32::NAN, f32::NAN], [1.0, 3.0, f32::INFINITY, 0.0]] {
+            matrix.push(&row).unwrap();
+        }
+        assert_eq!(
+            (matrix.same_in_all(0), matrix.same_in_all(1), matrix.same_in_all(3)),
+            (Some(1.0), None, None)
+        );
+        assert!(matrix.same_in_all(2).is_some_and(f32::is_nan), "absent in both");
     }
 
     #[test]
