@@ -90,13 +90,12 @@ impl Cashier {
         }
     }
 
-    /// Has on the disk where the payer goes on, so that it is told after a restart, too.
-    async fn placed(&self, merchant: &MerchantId, call: &Call, reply: &Reply) -> Result<(), Fault> {
+    /// Records where the payer goes on, so that it is told after a restart, too. Whoever tells it waits for the record.
+    fn placed(&self, merchant: &MerchantId, call: &Call, reply: &Reply) -> Result<(), Fault> {
         let Some(pay_url) = reply.pay_url.as_deref() else { return Ok(()) };
         let (merchant, payment) = (merchant.clone(), call.payment.clone());
         match self.take(Event::Placed { merchant, payment, pay_url: pay_url.into() }) {
-            Ok((_, Some(ticket))) => Ok(ticket.await.map(|_| ())?),
-            // It is known; or all was over meanwhile, and nobody goes on there.
+            // It is known by now; or all was over meanwhile, and nobody goes on there.
             Ok(_) | Err(Fault::Refused(_)) => Ok(()),
             Err(fault) => Err(fault),
         }
@@ -136,7 +135,7 @@ pub(super) async fn call(cashier: &Arc<Cashier>, call: Call) -> Result<Vec<Effec
     };
     cashier.note(&call, &reply);
     reach(Failpoint::CallAnswered);
-    cashier.placed(&merchant, &call, &reply).await?;
+    cashier.placed(&merchant, &call, &reply)?;
     let effects = cashier.answered(&merchant, &call, answer).await?;
     reach(Failpoint::CallRecorded);
     Ok(effects)
@@ -159,7 +158,7 @@ pub(super) async fn query(cashier: &Arc<Cashier>, call: Call) -> Result<Vec<Effe
     let reply = channel.query(&request).await;
     reach(Failpoint::QueryAnswered);
     cashier.note(&call, &reply);
-    cashier.placed(&request.merchant, &call, &reply).await?;
+    cashier.placed(&request.merchant, &call, &reply)?;
     cashier.answered(&request.merchant, &call, reply.answer).await
 }
 
