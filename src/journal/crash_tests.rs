@@ -68,6 +68,17 @@ pub(super) struct Told {
     pub synced: u64,
 }
 
+/// Writes up to four records; the last one's number.
+pub(super) fn write_some(writer: &mut Writer, random: &mut Random, durable: u64) -> std::io::Result<u64> {
+    let mut count = 1 + random.below(4);
+    while body(writer.last_lsn() + 1, count).len() > writer.body_max() {
+        count -= 1;
+    }
+    let body = body(writer.last_lsn() + 1, count);
+    writer.write(&body, count as u32, durable)?;
+    Ok(writer.last_lsn())
+}
+
 /// Opens, writes, syncs and seals at random until `steps` are done or the disk fails.
 fn work(disk: &SimDisk, random: &mut Random, steps: u64, told: &mut Told) -> std::io::Result<()> {
     let mut writer = resume(disk)?;
@@ -90,15 +101,7 @@ fn work(disk: &SimDisk, random: &mut Random, steps: u64, told: &mut Told) -> std
                     prepare(disk, SEGMENT)?;
                 }
             }
-            _ => {
-                let mut count = 1 + random.below(4);
-                while body(writer.last_lsn() + 1, count).len() > writer.body_max() {
-                    count -= 1;
-                }
-                let body = body(writer.last_lsn() + 1, count);
-                writer.write(&body, count as u32, durable)?;
-                told.written = writer.last_lsn();
-            }
+            _ => told.written = write_some(&mut writer, random, durable)?,
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind};
 
 use super::chunks::names;
-use super::crash_tests::{JOURNAL, SEGMENT, Told, body, payload, soak};
+use super::crash_tests::{JOURNAL, SEGMENT, Told, body, payload, soak, write_some};
 use super::disk::Disk;
 use super::segment::{RESERVE, prepare};
 use super::simulated::{Random, SimDisk};
@@ -101,15 +101,7 @@ fn work(disk: &SimDisk, random: &mut Random, steps: u64, told: &mut Told) -> io:
                 writer.write(&[], 0, durable)?;
                 drop(save(disk, &of(writer.last_lsn()), &writer.position()));
             }
-            _ => {
-                let mut count = 1 + random.below(4);
-                while body(writer.last_lsn() + 1, count).len() > writer.body_max() {
-                    count -= 1;
-                }
-                let body = body(writer.last_lsn() + 1, count);
-                writer.write(&body, count as u32, durable)?;
-                told.written = writer.last_lsn();
-            }
+            _ => told.written = write_some(&mut writer, random, durable)?,
         }
     }
     Ok(())
