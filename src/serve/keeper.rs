@@ -322,7 +322,7 @@ fn tell(dir: &Path, recovered: &Recovered) {
         ("torn", torn.clone().into()),
         ("passed_over", passed_over.clone().into()),
         ("orphaned_edits", (*orphaned_edits).into()),
-        ("took_ms", u64::try_from(took.as_millis()).unwrap_or(u64::MAX).into()),
+        ("took_ms", log::millis(*took).into()),
     ];
     let level = if *orphaned_edits > 0 || !passed_over.is_empty() { Level::Warn } else { Level::Info };
     log::event(level, "recovered", &fields);

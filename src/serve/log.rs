@@ -4,6 +4,7 @@
 //! `redact`, so that no card number stands in a log.
 
 use std::io::Write;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -29,6 +30,11 @@ pub(super) fn event(level: Level, name: &str, fields: &[(&str, Value)]) {
 pub(super) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).ok().and_then(Timestamp::from_micros).unwrap_or_default()
+}
+
+/// A length of time as events have it: whole milliseconds.
+pub(super) fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn line(level: Level, name: &str, at: Timestamp, fields: &[(&str, Value)]) -> String {

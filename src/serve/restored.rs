@@ -32,7 +32,7 @@ pub(super) fn bring_back(app: &App) {
     let fields = [
         ("payments", payments.into()),
         ("idempotency_keys", keys.into()),
-        ("took_ms", u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX).into()),
+        ("took_ms", log::millis(started.elapsed()).into()),
         ("detail", read.as_ref().err().map(ToString::to_string).into()),
     ];
     log::event(if read.is_ok() { Level::Info } else { Level::Warn }, "restored", &fields);

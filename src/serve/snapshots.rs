@@ -44,7 +44,7 @@ fn save(app: &App) {
         }
         app.keeper.snapshot(&Engine::new(pipeline))
     });
-    let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let took = log::millis(began.elapsed());
     match saved {
         Ok(record) => {
             log::event(Level::Info, "snapshot", &[("record", record.into()), ("took_ms", took.into())]);

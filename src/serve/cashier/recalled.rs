@@ -69,7 +69,7 @@ impl Recalled {
             ("passed_over", passed_over.clone().into()),
             ("torn", torn.clone().into()),
             ("unfinished", unfinished.into()),
-            ("took_ms", millis(self.took).into()),
+            ("took_ms", log::millis(self.took).into()),
         ];
         let level = if passed_over.is_empty() { Level::Info } else { Level::Warn };
         log::event(level, "payments_recovered", &fields);
@@ -84,7 +84,7 @@ impl Cashier {
         let _turn = turn.lock();
         match journal::follow(dir, &|| Book::new(secret.clone())) {
             Ok(record) => {
-                let fields = [("record", record.into()), ("took_ms", millis(began.elapsed()).into())];
+                let fields = [("record", record.into()), ("took_ms", log::millis(began.elapsed()).into())];
                 log::event(Level::Info, "payments_snapshot", &fields);
             }
             // Closed meanwhile, or the disk has failed: the records are there all the same.
@@ -127,10 +127,6 @@ pub(in crate::serve) fn save_now_and_then(app: &Arc<App>) -> Result<(), Error> {
         }
     });
     spawned.map(|_| ()).map_err(|e| Error::new(e.to_string()))
-}
-
-fn millis(took: Duration) -> u64 {
-    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The secrets of a journal: drawn with its first start, and the same ever after.
