@@ -3,8 +3,7 @@
 
 use crate::time::Timestamp;
 
-use super::record::instant;
-use super::wire::{Cursor, Malformed, put_option, put_signed};
+use super::wire::{Cursor, Malformed, put_instant, put_option};
 
 /// Whose payment it is. What the numbers stand for is known to whoever records them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +29,7 @@ impl Origin {
         put_option(out, self.request, |out, Named { name, body, at }| {
             out.extend_from_slice(&name);
             out.extend_from_slice(&body);
-            put_signed(out, at.micros());
+            put_instant(out, at);
         });
     }
 
@@ -39,7 +38,8 @@ impl Origin {
     pub(super) fn read(bytes: &[u8]) -> Result<Origin, Malformed> {
         let mut cursor = Cursor(bytes);
         let owner = u64::from_le_bytes(cursor.array()?);
-        let request = cursor.option(|c| Ok(Named { name: c.array()?, body: c.array()?, at: instant(c)? }))?;
+        let request =
+            cursor.option(|c| Ok(Named { name: c.array()?, body: c.array()?, at: c.instant()? }))?;
         cursor.end().map(|()| Origin { owner, request })
     }
 }

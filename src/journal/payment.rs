@@ -7,8 +7,8 @@ use crate::money::{Currency, Money};
 use crate::payment::{FieldError, Payment};
 use crate::schema::{Country, FIELDS_MAX, Kind, Schema, Value};
 
-use super::record::{Slots, instant};
-use super::wire::{Cursor, Malformed, put_bits, put_bytes, put_option, put_signed, put_varint};
+use super::record::Slots;
+use super::wire::{Cursor, Malformed, put_bits, put_bytes, put_instant, put_option, put_signed, put_varint};
 
 // Their number and each of their places is a byte.
 const _: () = assert!(FIELDS_MAX <= u8::MAX as usize);
@@ -29,7 +29,7 @@ pub(crate) fn put_payment(out: &mut Vec<u8>, schema: &Schema, payment: &Payment)
             Value::Bool(b) => out.push(u8::from(b)),
             Value::Text(text) | Value::Token(text) => put_bytes(out, text.as_bytes()),
             Value::Country(country) => out.extend_from_slice(&country.packed().to_be_bytes()[6..]),
-            Value::Timestamp(at) => put_signed(out, at.micros()),
+            Value::Timestamp(at) => put_instant(out, at),
             Value::Ip(IpAddr::V4(ip)) => put_bytes(out, &ip.octets()),
             Value::Ip(IpAddr::V6(ip)) => put_bytes(out, &ip.octets()),
         }
@@ -104,7 +104,7 @@ fn read_value<'a>(cursor: &mut Cursor<'a>, kind: Kind) -> Result<Value<'a>, Malf
             let country = std::str::from_utf8(cursor.take(2)?).ok().and_then(Country::parse);
             Value::Country(country.ok_or_else(|| Malformed::new("a country is unknown"))?)
         }
-        Kind::Timestamp => Value::Timestamp(instant(cursor)?),
+        Kind::Timestamp => Value::Timestamp(cursor.instant()?),
         Kind::Ip => {
             let octets = cursor.bytes()?;
             let four = <[u8; 4]>::try_from(octets).map(IpAddr::from);

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 use crate::velocity::Status;
 
 use super::frame::Raw;
-use super::wire::{Cursor, Malformed, put_bytes, put_option, put_signed, put_varint};
+use super::wire::{Cursor, Malformed, put_bytes, put_instant, put_option, put_varint};
 
 /// The version of every kind that this program writes and reads, but for those that say more by now.
 const VERSION: u8 = 1;
@@ -192,7 +192,7 @@ impl ListEdit {
         put_bytes(out, self.list.as_bytes());
         put_bytes(out, self.value.as_bytes());
         put_option(out, self.item.as_ref(), |out, item| {
-            put_option(out, item.expires, |out, end| put_signed(out, end.micros()));
+            put_option(out, item.expires, put_instant);
             put_bytes(out, item.reason.as_bytes());
             put_bytes(out, item.source.as_bytes());
         });
@@ -204,7 +204,7 @@ impl ListEdit {
             value: cursor.text()?.to_owned(),
             item: cursor.option(|cursor| {
                 Ok(ListItem {
-                    expires: cursor.option(instant)?,
+                    expires: cursor.option(Cursor::instant)?,
                     reason: cursor.text()?.into(),
                     source: cursor.text()?.into(),
                 })
@@ -217,7 +217,7 @@ impl BrakeChange {
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         put_bytes(out, self.rule.as_bytes());
         put_option(out, self.trip, |out, Trip { at, payments, matches }| {
-            put_signed(out, at.micros());
+            put_instant(out, at);
             put_varint(out, payments);
             put_varint(out, matches);
         });
@@ -226,7 +226,7 @@ impl BrakeChange {
     pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<BrakeChange, Malformed> {
         let rule = cursor.text()?.to_owned();
         let trip =
-            |c: &mut Cursor<'_>| Ok(Trip { at: instant(c)?, payments: c.varint()?, matches: c.varint()? });
+            |c: &mut Cursor<'_>| Ok(Trip { at: c.instant()?, payments: c.varint()?, matches: c.varint()? });
         Ok(BrakeChange { rule, trip: cursor.option(trip)? })
     }
 }
@@ -240,7 +240,7 @@ impl PipelineChange {
             put_bytes(out, name.as_bytes());
         }
         put_option(out, self.fresh, |out, since| {
-            put_option(out, since, |out, since| put_signed(out, since.micros()));
+            put_option(out, since, put_instant);
         });
     }
 
@@ -253,13 +253,8 @@ impl PipelineChange {
             let kind = *kind.ok_or_else(|| Malformed::new("a field's kind is unknown"))?;
             fields.push((cursor.text()?.to_owned(), kind));
         }
-        Ok(PipelineChange { digest, fields, fresh: cursor.option(|c| c.option(instant))? })
+        Ok(PipelineChange { digest, fields, fresh: cursor.option(|c| c.option(Cursor::instant))? })
     }
-}
-
-pub(super) fn instant(cursor: &mut Cursor<'_>) -> Result<Timestamp, Malformed> {
-    let micros = cursor.signed()?;
-    Timestamp::from_micros(micros).ok_or_else(|| Malformed::new("a time is out of range"))
 }
 
 #[cfg(test)]

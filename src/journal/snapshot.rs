@@ -15,9 +15,9 @@ use crate::time::Timestamp;
 use super::chunks::{Chunks, Magic, read_chunk, whole};
 use super::disk::Disk;
 use super::past::{Contents, NUMBERS};
-use super::record::{PipelineChange, instant};
+use super::record::PipelineChange;
 use super::scan::Position;
-use super::wire::{Cursor, Malformed, put_bytes, put_option, put_signed, put_varint};
+use super::wire::{Cursor, Malformed, put_bytes, put_instant, put_option, put_varint};
 
 const MAGIC: Magic = *b"TGSNAPSH";
 /// Which program wrote it: images of windows are read by the same release only.
@@ -48,7 +48,7 @@ impl Head {
     fn put(&self, out: &mut Vec<u8>) {
         put_bytes(out, RELEASE.as_bytes());
         self.position.put(out);
-        put_option(out, self.known_since, |out, since| put_signed(out, since.micros()));
+        put_option(out, self.known_since, put_instant);
         self.contents.numbers().into_iter().for_each(|n| put_varint(out, n));
         self.change.put(out);
         let edits = self.edits.list();
@@ -68,7 +68,7 @@ impl Head {
             return Err(Malformed::new(format!("release {release} wrote it, and this is {RELEASE}")));
         }
         let position = Position::read(cursor)?;
-        let known_since = cursor.option(instant)?;
+        let known_since = cursor.option(Cursor::instant)?;
         let mut numbers = [0; NUMBERS];
         for number in &mut numbers {
             *number = cursor.varint()?;

@@ -1,5 +1,7 @@
 //! Bytes of a record, and back: varints, bits and texts, each read with its bounds checked.
 
+use crate::time::Timestamp;
+
 /// Why bytes are no record: a sentence's end, for whoever has the place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Malformed(pub String);
@@ -21,6 +23,10 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut n: u64) {
 /// Small negative numbers stay short: 0, -1, 1, -2, ... become 0, 1, 2, 3, ...
 pub(crate) fn put_signed(out: &mut Vec<u8>, n: i64) {
     put_varint(out, (n << 1 ^ n >> 63) as u64);
+}
+
+pub(crate) fn put_instant(out: &mut Vec<u8>, at: Timestamp) {
+    put_signed(out, at.micros());
 }
 
 pub(crate) fn put_bits(out: &mut Vec<u8>, n: f64) {
@@ -79,6 +85,10 @@ impl<'a> Cursor<'a> {
 
     pub fn signed(&mut self) -> Result<i64, Malformed> {
         self.varint().map(|n| (n >> 1) as i64 ^ -((n & 1) as i64))
+    }
+
+    pub fn instant(&mut self) -> Result<Timestamp, Malformed> {
+        Timestamp::from_micros(self.signed()?).ok_or_else(|| Malformed::new("a time is out of range"))
     }
 
     /// A varint that must be small.

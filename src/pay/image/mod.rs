@@ -9,9 +9,9 @@ use rayon::prelude::*;
 use super::book::Book;
 use super::challenge::Enrolment;
 use super::id::{AccountId, MerchantId, PaymentId};
-use super::record::parts::{id, instant, marks, put_marks, put_text};
+use super::record::parts::{id, marks, put_marks, put_text};
 use super::requests::RequestKey;
-use crate::journal::wire::{Cursor, Malformed, put_bytes, put_option, put_signed, put_varint};
+use crate::journal::wire::{Cursor, Malformed, put_bytes, put_instant, put_option, put_varint};
 use payment::{Ordered, ordered, put_order};
 
 /// Bytes after which a chunk is full: large enough to be worth a thread's while.
@@ -128,7 +128,7 @@ impl Book {
         out.all(part::REQUESTS, self.requests.entries(), |out, (number, key, begun, body, answer)| {
             put_varint(out, number);
             out.extend_from_slice(&key.0);
-            put_signed(out, begun.micros());
+            put_instant(out, begun);
             out.extend_from_slice(body);
             put_option(out, answer, put_bytes);
         })?;
@@ -139,7 +139,7 @@ impl Book {
             put_option(out, known.last, put_varint);
         })?;
         out.all(part::SENDS, self.sends.entries(), |out, (at, marks)| {
-            put_signed(out, at.micros());
+            put_instant(out, at);
             put_marks(out, marks);
         })
     }
@@ -178,7 +178,7 @@ impl Book {
                     }
                     part::REQUESTS => {
                         let (number, key) = (c.varint()?, RequestKey(c.array()?));
-                        let (begun, body) = (instant(&mut c)?, c.array()?);
+                        let (begun, body) = (c.instant()?, c.array()?);
                         let answer = c.option(Cursor::bytes)?;
                         self.requests.put_back(number, key, begun, body, answer);
                     }
@@ -188,7 +188,7 @@ impl Book {
                         self.enrolments.put_back(of, known);
                     }
                     part::SENDS => {
-                        let at = instant(&mut c)?;
+                        let at = c.instant()?;
                         self.sends.put_back(at, marks(&mut c)?);
                     }
                     _ => return Err(Malformed::new("a part is unknown")),

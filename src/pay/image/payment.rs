@@ -2,7 +2,7 @@
 
 use foldhash::HashMap;
 
-use crate::journal::wire::{Cursor, Malformed, put_bytes, put_option, put_signed, put_varint};
+use crate::journal::wire::{Cursor, Malformed, put_bytes, put_instant, put_option, put_signed, put_varint};
 use crate::money::Money;
 use crate::pay::challenge::Challenge;
 use crate::pay::effect::CallKey;
@@ -12,12 +12,11 @@ use crate::pay::ledger::Ledger;
 use crate::pay::order::Order;
 use crate::pay::payment::{Clearance, Dispute, Payment, Phase, Requested};
 use crate::pay::record::parts::{
-    conversion, id, instant, money, one_of, operation, put_conversion, put_money, put_one_of, put_operation,
-    put_text, put_three_ds, three_ds,
+    all, conversion, id, money, one_of, operation, put_all, put_conversion, put_money, put_one_of,
+    put_operation, put_text, put_three_ds, three_ds,
 };
 use crate::pay::report::{FraudReport, FraudType, Reporter};
 use crate::pay::state::{DeclineGroup, DisputeKind, Method, State};
-use crate::time::Timestamp;
 use crate::velocity::Status;
 
 const CLEARANCES: &[Clearance] =
@@ -25,10 +24,6 @@ const CLEARANCES: &[Clearance] =
 
 /// An order with its payments.
 pub(super) type Ordered = ((MerchantId, OrderId), Order, Vec<Payment>);
-
-fn put_instant(out: &mut Vec<u8>, at: Timestamp) {
-    put_signed(out, at.micros());
-}
 
 /// An order and its payments, which say nothing that it says.
 pub(super) fn put_order(out: &mut Vec<u8>, order: &Order, payments: &HashMap<PaymentId, Payment>) {
@@ -44,7 +39,7 @@ pub(super) fn ordered(c: &mut Cursor<'_>) -> Result<Ordered, Malformed> {
     let name = (id(c, MerchantId::parse)?, id(c, OrderId::parse)?);
     let amount = money(c)?;
     let conversion = c.option(conversion)?.map(Box::new);
-    let created = instant(c)?;
+    let created = c.instant()?;
     let mut order = Order { amount, conversion, attempts: Vec::new(), created };
     let mut payments = Vec::new();
     for attempt in 1..=c.number()? {
@@ -53,20 +48,6 @@ pub(super) fn ordered(c: &mut Cursor<'_>) -> Result<Ordered, Malformed> {
         payments.push(payment);
     }
     Ok((name, order, payments))
-}
-
-/// How many, and each of them.
-fn put_all<T>(out: &mut Vec<u8>, all: &[T], put: impl Fn(&mut Vec<u8>, &T)) {
-    put_varint(out, all.len() as u64);
-    all.iter().for_each(|one| put(out, one));
-}
-
-fn all<'a, T>(
-    c: &mut Cursor<'a>,
-    read: impl Fn(&mut Cursor<'a>) -> Result<T, Malformed>,
-) -> Result<Vec<T>, Malformed> {
-    // Read one by one: a count that is wrong ends with the bytes.
-    (0..c.number::<u32>()?).map(|_| read(c)).collect()
 }
 
 fn put_payment(out: &mut Vec<u8>, payment: &Payment) {
@@ -181,10 +162,10 @@ fn payment(
                 id: id(c, ReportId::parse)?,
                 by: one_of(c, Reporter::ALL)?,
                 kind: one_of(c, FraudType::ALL)?,
-                at: instant(c)?,
+                at: c.instant()?,
             })
         })?,
-        settlements: all(c, |c| Ok((one_of(c, &Status::ALL)?, instant(c)?)))?,
+        settlements: all(c, |c| Ok((one_of(c, &Status::ALL)?, c.instant()?)))?,
         heard: Heard { settlements: c.number()?, record: c.varint()? },
         explanation: c.bytes()?.into(),
         told: c.option(flag)?,
@@ -192,10 +173,10 @@ fn payment(
         channel: c.option(|c| id(c, ChannelId::parse))?,
         pay_url: c.text()?.into(),
         facts: c.bytes()?.into(),
-        notices: all(c, |c| Ok((c.number()?, one_of(c, State::ALL)?, instant(c)?)))?,
-        created: instant(c)?,
-        captured: c.option(instant)?,
-        changed: instant(c)?,
+        notices: all(c, |c| Ok((c.number()?, one_of(c, State::ALL)?, c.instant()?)))?,
+        created: c.instant()?,
+        captured: c.option(Cursor::instant)?,
+        changed: c.instant()?,
     })
 }
 
@@ -211,9 +192,9 @@ fn put_challenge(out: &mut Vec<u8>, challenge: Challenge) {
 fn challenge(c: &mut Cursor<'_>) -> Result<Challenge, Malformed> {
     Ok(Challenge {
         number: c.number()?,
-        begun: instant(c)?,
+        begun: c.instant()?,
         sends: c.byte()?,
-        sent: instant(c)?,
+        sent: c.instant()?,
         tries: c.byte()?,
     })
 }
@@ -257,7 +238,7 @@ fn dispute(c: &mut Cursor<'_>, paid: Money) -> Result<Dispute, Malformed> {
         amount: Money { minor: c.signed()?, ..paid },
         kind: one_of(c, DisputeKind::ALL)?,
         won: c.option(|c| one_of(c, &[false, true]))?,
-        opened: instant(c)?,
-        ended: c.option(instant)?,
+        opened: c.instant()?,
+        ended: c.option(Cursor::instant)?,
     })
 }

@@ -8,11 +8,11 @@ use super::event::Event;
 use super::id::{AccountId, ChannelId, MerchantId, OrderId, PaymentId};
 use super::requests::RequestKey;
 use super::state::Method;
-use crate::journal::wire::{Cursor, Malformed, put_signed, put_varint};
+use crate::journal::wire::{Cursor, Malformed, put_instant, put_varint};
 use crate::time::Timestamp;
 use change::{change, put_change};
 use parts::{
-    conversion, id, instant, marks, money, one_of, put_conversion, put_marks, put_money, put_one_of, put_text,
+    conversion, id, marks, money, one_of, put_conversion, put_marks, put_money, put_one_of, put_text,
 };
 
 /// The version of every kind that this program writes, and the only one it reads so far.
@@ -70,7 +70,7 @@ impl Record {
     pub fn encode(at: Timestamp, event: &Event) -> Record {
         let mut payload = Vec::with_capacity(64);
         let out = &mut payload;
-        put_signed(out, at.micros());
+        put_instant(out, at);
         let kind = match event {
             Event::OrderCreated { merchant, order, amount } => {
                 put_text(out, merchant.as_str());
@@ -199,7 +199,7 @@ pub(super) fn decode(kind: u8, version: u8, payload: &[u8]) -> Result<(Timestamp
     }
     let mut cursor = Cursor(payload);
     let c = &mut cursor;
-    let at = instant(c)?;
+    let at = c.instant()?;
     let event = match kind {
         kind::ORDER_CREATED => Event::OrderCreated {
             merchant: id(c, MerchantId::parse)?,

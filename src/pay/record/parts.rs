@@ -7,7 +7,6 @@ use crate::pay::conversion::Conversion;
 use crate::pay::error::Error;
 use crate::pay::event::Operation;
 use crate::pay::id::RefundId;
-use crate::time::Timestamp;
 
 /// What an institution is asked for.
 mod tag {
@@ -17,19 +16,26 @@ mod tag {
     pub const REFUND: u8 = 3;
 }
 
-pub(in crate::pay) fn marks(c: &mut Cursor<'_>) -> Result<Box<[Mark]>, Malformed> {
-    let count: usize = c.number()?;
+/// How many, and each of them.
+pub(in crate::pay) fn put_all<T>(out: &mut Vec<u8>, all: &[T], put: impl Fn(&mut Vec<u8>, &T)) {
+    put_varint(out, all.len() as u64);
+    all.iter().for_each(|one| put(out, one));
+}
+
+pub(in crate::pay) fn all<'a, T>(
+    c: &mut Cursor<'a>,
+    read: impl Fn(&mut Cursor<'a>) -> Result<T, Malformed>,
+) -> Result<Vec<T>, Malformed> {
     // Read one by one: a count that is wrong ends with the bytes.
-    let mut marks = Vec::new();
-    for _ in 0..count {
-        marks.push(Mark(c.array()?));
-    }
-    Ok(marks.into())
+    (0..c.number::<u32>()?).map(|_| read(c)).collect()
+}
+
+pub(in crate::pay) fn marks(c: &mut Cursor<'_>) -> Result<Box<[Mark]>, Malformed> {
+    Ok(all(c, |c| Ok(Mark(c.array()?)))?.into())
 }
 
 pub(in crate::pay) fn put_marks(out: &mut Vec<u8>, marks: &[Mark]) {
-    put_varint(out, marks.len() as u64);
-    marks.iter().for_each(|mark| out.extend_from_slice(&mark.0));
+    put_all(out, marks, |out, mark| out.extend_from_slice(&mark.0));
 }
 
 pub(in crate::pay) fn put_conversion(out: &mut Vec<u8>, conversion: &Conversion) {
@@ -37,10 +43,6 @@ pub(in crate::pay) fn put_conversion(out: &mut Vec<u8>, conversion: &Conversion)
     out.extend_from_slice(conversion.rate().to().code().as_bytes());
     conversion.rate().worth().iter().for_each(|worth| put_signed(out, *worth));
     put_text(out, conversion.version());
-}
-
-pub(in crate::pay) fn instant(c: &mut Cursor<'_>) -> Result<Timestamp, Malformed> {
-    Timestamp::from_micros(c.signed()?).ok_or_else(|| Malformed::new("a time is out of range"))
 }
 
 pub(in crate::pay) fn put_text(out: &mut Vec<u8>, text: &str) {
