@@ -449,15 +449,7 @@ fn no_card_number_is_anywhere() {
     assert_eq!((refused.status, in_id.status), (400, 422));
     let mut seen = format!("{}{}{}{}", paid.body, refused.body, in_id.body, sidecar.log());
     drop(sidecar);
-    let mut folders = vec![shop.dir.path().to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
-            match entry.file_type().unwrap().is_dir() {
-                true => folders.push(entry.path()),
-                false => seen += &String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()),
-            }
-        }
-    }
+    seen += &sidecar::contents(shop.dir.path());
     assert!(seen.contains("o1") && !seen.contains(&digits) && !seen.contains(VISA));
 }
 

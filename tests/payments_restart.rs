@@ -19,6 +19,7 @@ mod sidecar;
 
 const VISA: &str = "4111 1111 1111 1111";
 /// Declined by the simulated institution: not enough on it.
+#[cfg(feature = "failpoints")]
 const EMPTY: &str = "4000 0000 0000 9995";
 
 const AGAIN: &str = r#"

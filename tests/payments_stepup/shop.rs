@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::institution::Institution;
-use crate::sidecar::{Answer, Sidecar, TOKEN_KEY};
+use crate::sidecar::{Answer, Sidecar, TOKEN_KEY, contents};
 
 pub const VISA: &str = "4111 1111 1111 1111";
 
@@ -86,16 +86,7 @@ impl Shop {
 
     /// Everything that lies in the folder.
     pub fn files(&self) -> String {
-        let (mut seen, mut folders) = (String::new(), vec![self.dir.path().to_owned()]);
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
-                match entry.file_type().unwrap().is_dir() {
-                    true => folders.push(entry.path()),
-                    false => seen += &String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()),
-                }
-            }
-        }
-        seen
+        contents(self.dir.path())
     }
 }
 

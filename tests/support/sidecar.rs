@@ -2,8 +2,9 @@
 
 #![allow(dead_code, reason = "no test needs all of it")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -33,6 +34,30 @@ pub fn free_address() -> String {
         format!("127.0.0.1:{}", 10_000 + next % 20_000)
     });
     addresses.find(|address| TcpListener::bind(address).is_ok()).unwrap()
+}
+
+/// Everything that lies in a folder, though somebody gives files other names meanwhile: then all is read again.
+pub fn contents(folder: &Path) -> String {
+    let start = Instant::now();
+    loop {
+        match read_all(folder) {
+            Ok(seen) => return seen,
+            Err(e) if e.kind() == ErrorKind::NotFound && start.elapsed() < PATIENCE => {}
+            Err(e) => panic!("{e}"),
+        }
+    }
+}
+
+fn read_all(folder: &Path) -> std::io::Result<String> {
+    let mut seen = String::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        seen += &match entry.file_type()?.is_dir() {
+            true => read_all(&entry.path())?,
+            false => String::from_utf8_lossy(&std::fs::read(entry.path())?).into_owned(),
+        };
+    }
+    Ok(seen)
 }
 
 impl Sidecar {
