@@ -58,6 +58,11 @@ fn a_missing_list_names_the_lists_there_are() {
 fn two_rules_of_one_id_name_both_places() {
     let twice = format!("{}{}", rule("amount > 5"), rule("amount > 6"));
     refused(&[("a.toml", &twice)], &["there is a rule `r` already", "a.toml:7", "a.toml:2"]);
+    let both_wrong = format!("{}{}", rule("amout > 5"), rule("amount >"));
+    let all = ["did you mean `amount`", "there is a rule `r` already", "a.toml:2", "breaks off"];
+    refused(&[("a.toml", &both_wrong)], &all);
+    let (one, other) = (rule("amount > 5"), rule("amount > 6"));
+    refused(&[("a.toml", &one), ("b.toml", &other)], &["b.toml:2", "the other is at", "a.toml:2"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `test`: the rules' own examples.
 
+use std::path::PathBuf;
+
 use crate::cli::open::RulesArgs;
 use crate::cli::{exit, print, print_json};
 use crate::error::{Error, ErrorKind};
@@ -9,8 +11,11 @@ use crate::error::{Error, ErrorKind};
 /// Every rule carries payments for which it must fire and for which it must stay quiet. This runs
 /// them all and says which fail, and what the condition came to.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  tollgate test\n  tollgate test --rules my-rules --json")]
+#[command(after_help = "Examples:\n  tollgate test\n  tollgate test my-rules --json")]
 pub(super) struct Args {
+    /// Folder of rule files, as --rules
+    #[arg(value_name = "DIR", conflicts_with = "rules")]
+    dir: Option<PathBuf>,
     #[command(flatten)]
     rules: RulesArgs,
     /// Print the result as JSON
@@ -28,7 +33,9 @@ struct Report {
 
 pub(super) fn run(args: Args) -> Result<u8, Error> {
     // Loading runs every example; a failing one is a mistake of the file like any other.
-    let (report, code) = match args.rules.open() {
+    let mut rules = args.rules;
+    rules.rules = rules.rules.or(args.dir);
+    let (report, code) = match rules.open() {
         Ok(pipeline) => {
             let rules = pipeline.rules();
             let report = Report {

@@ -82,6 +82,7 @@ impl Pipeline {
         let (schema, lists, rates) = (Arc::new(schema), Arc::new(lists), Arc::new(rates));
         let mut scope = Scope::new(schema.clone(), lists.clone(), rates.clone());
         let mut rules: Vec<Rule> = Vec::new();
+        let mut taken = file::Taken::new();
         let schema_path = schema_source.map(|(path, _)| path.as_str());
         for (path, text) in &sources {
             let name = file_name(path);
@@ -92,18 +93,7 @@ impl Pipeline {
             {
                 continue;
             }
-            for rule in file::parse(path, text, &mut scope, &mut wrong) {
-                match rules.iter().find(|other| other.id == rule.id) {
-                    Some(other) => wrong.push(
-                        Diagnostic::whole(
-                            format!("{}:{}", rule.path, rule.line),
-                            format!("there is a rule `{}` already", rule.id),
-                        )
-                        .help(format!("the other is at {}:{}", other.path, other.line)),
-                    ),
-                    None => rules.push(rule),
-                }
-            }
+            rules.extend(file::parse(path, text, &mut scope, &mut taken, &mut wrong));
         }
         if rules.len() + STAGES_MAX > RULES_MAX {
             wrong.push(Diagnostic::whole(

@@ -217,18 +217,19 @@ impl Summary {
     /// The one line that says what was done.
     pub(crate) fn head(&self) -> String {
         let mut head = format!(
-            "{} payments in {:.2} s, {} a second; {} entities in {}",
-            group(self.payments),
+            "{} in {:.2} s, {} a second; {} in {}",
+            counted(self.payments, "payment", "payments"),
             self.seconds,
             group(self.payments_per_second as u64),
-            group(self.entities as u64),
+            counted(self.entities as u64, "entity", "entities"),
             megabytes(self.memory_bytes as u64),
         );
         if let Some(peak) = self.peak_memory_bytes {
             head.push_str(&format!("; peak memory {}", megabytes(peak)));
         }
         if self.rejected > 0 {
-            head.push_str(&format!("\n{} rows are no payments and were left out:", group(self.rejected)));
+            let rows = counted(self.rejected, "row is no payment and was", "rows are no payments and were");
+            head.push_str(&format!("\n{rows} left out:"));
             for reject in &self.rejects {
                 head.push_str(&format!("\n  {reject}"));
             }
@@ -297,6 +298,11 @@ fn show_sum(minor: i128, code: &str) -> String {
         },
         None => minor.to_string(),
     }
+}
+
+/// One of a thing, or many of them.
+fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", group(n), if n == 1 { one } else { many })
 }
 
 /// Digits in groups of three.

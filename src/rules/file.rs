@@ -1,6 +1,7 @@
 //! How is a rule file read? TOML frame by serde, `when` by the expression compiler, every mistake
 //! with its place in the file.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -65,9 +66,18 @@ struct ExampleEntry {
     quiet: Vec<Spanned<toml::Table>>,
 }
 
+/// The ids of a folder's rules, right or wrong, and where each is.
+pub(crate) type Taken = HashMap<String, String>;
+
 /// Reads the rules of one file. What is right is compiled even when other parts are wrong, so that
 /// all mistakes are found in one pass.
-pub(crate) fn parse(path: &str, text: &str, scope: &mut Scope, wrong: &mut Vec<Diagnostic>) -> Vec<Rule> {
+pub(crate) fn parse(
+    path: &str,
+    text: &str,
+    scope: &mut Scope,
+    taken: &mut Taken,
+    wrong: &mut Vec<Diagnostic>,
+) -> Vec<Rule> {
     if text.len() > RULE_FILE_BYTES_MAX {
         wrong.push(Diagnostic::whole(path, format!("the file is larger than {RULE_FILE_BYTES_MAX} bytes")));
         return Vec::new();
@@ -79,13 +89,14 @@ pub(crate) fn parse(path: &str, text: &str, scope: &mut Scope, wrong: &mut Vec<D
             return Vec::new();
         }
     };
-    let mut source = Source { path, text, wrong };
+    let mut source = Source { path, text, taken, wrong };
     file.rule.into_iter().filter_map(|entry| source.rule(entry, scope)).collect()
 }
 
 struct Source<'a> {
     path: &'a str,
     text: &'a str,
+    taken: &'a mut Taken,
     wrong: &'a mut Vec<Diagnostic>,
 }
 
@@ -103,6 +114,7 @@ impl Source<'_> {
                 "such as \"card-testing-burst\"",
             );
         }
+        self.take(&entry.id);
         if !is_reason(entry.reason.get_ref()) {
             self.complain(
                 entry.reason.span(),
@@ -141,6 +153,22 @@ impl Source<'_> {
             }
         }
         (self.wrong.len() == before).then_some(rule)
+    }
+
+    /// Keeps the id for this rule.
+    fn take(&mut self, id: &Spanned<String>) {
+        let place = format!("{}:{}", self.path, line_of(self.text, id.span().start));
+        if let Some(other) = self.taken.get(id.get_ref()) {
+            let message = format!("there is a rule `{}` already", id.get_ref());
+            let help = format!("the other is at {other}");
+            self.wrong.push(
+                Diagnostic::at(self.path, self.text, id.span(), message)
+                    .label("another name, or leave one out")
+                    .help(help),
+            );
+        } else {
+            self.taken.insert(id.get_ref().clone(), place);
+        }
     }
 
     fn effect(&mut self, entry: &Entry) -> Option<Effect> {

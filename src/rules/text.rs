@@ -51,7 +51,7 @@ mod tests {
         let rates = Arc::new(Rates::only(Currency::parse("USD").unwrap()));
         let mut scope = Scope::new(Arc::new(Schema::standard()), Arc::default(), rates);
         let (text, mut wrong) = (format!("[[rule]]\nid = \"r\"\n{rule}"), Vec::new());
-        let rules = parse("r.toml", &text, &mut scope, &mut wrong);
+        let rules = parse("r.toml", &text, &mut scope, &mut Default::default(), &mut wrong);
         assert!(wrong.is_empty(), "{}", wrong[0]);
         rules[0].digest()
     }

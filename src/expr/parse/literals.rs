@@ -107,7 +107,10 @@ impl Parser<'_> {
         let end = self.span().end.max(start);
         let error = ExprError::new(start..end, "after `in` stand literal values, or one list");
         match self.peek() {
-            Word::Name => error.label(format!("if it is a text, write \"{}\"", self.source())),
+            Word::Name => {
+                let name = self.source();
+                error.label(format!("a list is `@{name}`, a text is \"{name}\""))
+            }
             Word::List => error.label("write `in @name`, without brackets"),
             Word::End => error.label("a value is missing here"),
             _ => error.label("such as `in [\"DE\", \"FR\"]` or `in @name`"),
