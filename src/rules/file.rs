@@ -398,7 +398,7 @@ mod tests {
             let mut scope = Scope::new(schema.clone(), Arc::default(), rates);
             let mut wrong = Vec::new();
             let text = format!("{rule}{}", "#".repeat(bytes - rule.len()));
-            (parse("a.toml", &text, &mut scope, &mut wrong).len(), wrong)
+            (parse("a.toml", &text, &mut scope, &mut Taken::new(), &mut wrong).len(), wrong)
         };
         assert!(matches!(read(RULE_FILE_BYTES_MAX), (1, wrong) if wrong.is_empty()));
         let (rules, wrong) = read(RULE_FILE_BYTES_MAX + 1);

@@ -41,7 +41,7 @@ pub fn expression(text: &str) {
 /// Reads a rule file; mistakes are told, never panicked over.
 pub fn rule_file(text: &str) {
     let mut wrong = Vec::new();
-    file::parse("fuzz.toml", text, &mut scope().1, &mut Default::default(), &mut wrong);
+    file::parse("fuzz.toml", text, &mut scope().1, &mut file::Taken::new(), &mut wrong);
     for diagnostic in wrong {
         let _ = diagnostic.to_string();
     }

@@ -44,14 +44,14 @@ mod tests {
 
     use crate::expr::Scope;
     use crate::money::{Currency, Rates};
-    use crate::rules::file::parse;
+    use crate::rules::file::{Taken, parse};
     use crate::schema::Schema;
 
     fn digest(rule: &str) -> super::RuleText {
         let rates = Arc::new(Rates::only(Currency::parse("USD").unwrap()));
         let mut scope = Scope::new(Arc::new(Schema::standard()), Arc::default(), rates);
         let (text, mut wrong) = (format!("[[rule]]\nid = \"r\"\n{rule}"), Vec::new());
-        let rules = parse("r.toml", &text, &mut scope, &mut Default::default(), &mut wrong);
+        let rules = parse("r.toml", &text, &mut scope, &mut Taken::new(), &mut wrong);
         assert!(wrong.is_empty(), "{}", wrong[0]);
         rules[0].digest()
     }

@@ -89,7 +89,7 @@ impl Shard {
 
     /// How little an entity is missed: the longer ago it was touched and the fewer events it has, the less.
     fn idleness(&self, block: Block<'_>) -> u64 {
-        let age = self.touches.wrapping_sub(block.touched());
+        let age = self.clock.told().wrapping_sub(block.touched());
         (u64::from(age) << 16) / (block.len() as u64).max(1)
     }
 

@@ -40,6 +40,6 @@ pub use store::{Op, Velocity};
 /// ```
 pub const EVENTS_MAX: usize = 1 << 15;
 /// Most shards: enough that two threads seldom meet.
-const SHARDS_MAX: usize = 256;
+const SHARDS_MAX: usize = 512;
 /// Most words of an event: time, flags, and each field as a number and as a value.
 const ROW_WORDS_MAX: usize = 2 + 2 * crate::schema::FIELDS_MAX;

@@ -3,17 +3,14 @@
 //! rounds on 2 cores: 1.64 million entities 4.8 and 6.5 us, hot 1.9 and 2.5.
 #![allow(unsafe_code)]
 
-/// Bytes of a cache line.
-const LINE: usize = 64;
-
-/// Asks for all cache lines of an item, to be written: no other core has them then.
+/// Asks for an item's first cache line, to be written: no other core has it then.
 #[inline]
 pub(super) fn prefetch_to_write<T>(item: &T) {
     #[cfg(target_arch = "x86_64")]
-    for at in (0..size_of::<T>()).step_by(LINE) {
+    {
         use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-        // SAFETY: as below; the bytes are of a live reference, and none is read or written.
-        unsafe { _mm_prefetch::<_MM_HINT_ET0>(std::ptr::from_ref(item).cast::<i8>().wrapping_add(at)) }
+        // SAFETY: as below; nothing is read or written.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(std::ptr::from_ref(item).cast()) }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = item;

@@ -10,7 +10,7 @@ use super::clock::Clock;
 use super::folded::Folded;
 use super::image::{Words, put_folded, read_folded};
 use super::layout::{EntityLayout, Layout};
-use super::prefetch::prefetch_to_write;
+use super::prefetch::prefetch;
 use super::running::Side;
 use super::table::{BlockId, Key, Table};
 use super::window::{Known, Moment, SCAN_MAX, read};
@@ -26,33 +26,36 @@ pub(super) struct Bounds {
     pub known_since: i64,
 }
 
+/// What every payment needs lies in the line of the cache that the lock is in, for a line that another core
+/// has written is as far as memory.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Shard {
-    pub(super) stores: Vec<Store>,
-    pub(super) clock: Clock,
+    pub(super) stores: Box<[Store]>,
     pub(super) entities: usize,
-    /// Payments recorded, modulo 2^32: how long ago an entity was touched.
-    pub(super) touches: u32,
+    /// Evictions and compactions: places found before one may have changed since.
+    pub(super) moves: u64,
+    pub(super) clock: Clock,
     pub(super) random: u64,
     /// Evictions so far.
     pub(super) evictions: u64,
-    /// Evictions and compactions: places found before one may have changed since.
-    pub(super) moves: u64,
 }
 
 /// The entities of one kind.
+/// What a payment of entities that are known reads is in the first line of the cache.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(super) struct Store {
+    /// The newest event of an evicted entity.
+    pub(super) evicted: i64,
+    /// The newest event that was dropped because of its age.
+    dropped: i64,
     pub(super) table: Table,
     pub(super) sides: Vec<Option<Box<Side>>>,
     pub(super) free_sides: Vec<u32>,
     pub(super) charge: Charge,
     /// Bytes that blocks are charged for their sides.
     pub(super) charged: usize,
-    /// The newest event of an evicted entity.
-    pub(super) evicted: i64,
-    /// The newest event that was dropped because of its age.
-    dropped: i64,
 }
 
 /// Where an entity was found, as long as nothing is evicted or moved.
@@ -78,7 +81,6 @@ impl Shard {
             stores: layout.kinds.iter().map(store).collect(),
             clock: Clock::new(),
             entities: 0,
-            touches: 0,
             random: seed,
             evictions: 0,
             moves: 0,
@@ -87,7 +89,7 @@ impl Shard {
 
     pub fn image(&self, out: &mut Vec<u64>) {
         self.clock.image(out);
-        let numbers = [self.entities as u64, u64::from(self.touches), self.random, self.evictions];
+        let numbers = [self.entities as u64, self.random, self.evictions];
         out.extend(numbers);
         for Store { table, sides, evicted, dropped, .. } in &self.stores {
             table.image(out);
@@ -101,7 +103,6 @@ impl Shard {
         let mut shard = Shard::new(layout, 0);
         shard.clock = Clock::of_image(words)?;
         shard.entities = usize::try_from(words.next()?).ok()?;
-        shard.touches = u32::try_from(words.next()?).ok()?;
         (shard.random, shard.evictions) = (words.next()?, words.next()?);
         for (store, kind) in shard.stores.iter_mut().zip(&layout.kinds) {
             store.table = Table::of_image(kind.life_needs.len(), kind.stride, words)?;
@@ -143,15 +144,13 @@ impl Shard {
     /// Tells the clock, once for a payment, after everything of it was recorded.
     pub fn tell(&mut self, at: i64) {
         self.clock.tell(at);
-        self.touches = self.touches.wrapping_add(1);
     }
 
-    /// Asks for what is known of a kind's entities.
+    /// Asks for what is known of a kind's entities, and for where the payment's time will be written.
     #[inline]
     pub fn expect(&self, k: usize) {
-        if let Some(store) = self.stores.get(k) {
-            prefetch_to_write(store);
-        }
+        prefetch(&self.stores, k);
+        self.clock.expect();
     }
 
     /// The table of a kind.
@@ -183,7 +182,7 @@ impl Shard {
             store.give_side(kind, id);
             block = store.table.block(id);
         }
-        let side = store.sides.get_mut(block.side() as usize).and_then(|s| s.as_deref_mut());
+        let side = side_of(&mut store.sides, block.side());
         let degraded = read(kind, Some(block), side, moment, known, activity);
         (degraded, Some(Found { place, block: id, moves }))
     }
@@ -198,7 +197,7 @@ impl Shard {
         moment: Moment<'_>,
         bounds: &Bounds,
     ) {
-        let touches = self.touches;
+        let touches = self.clock.told();
         let line = self.clock.now().map_or(i64::MIN, |now| {
             now.min(moment.at).saturating_sub(bounds.lateness).saturating_sub(kind.reach)
         });
@@ -249,7 +248,7 @@ impl Shard {
         };
         let row = block.row(i);
         let flags = row[1] | u64::from(status);
-        if let Some(Some(side)) = store.sides.get_mut(block.side() as usize) {
+        if let Some(side) = side_of(&mut store.sides, block.side()) {
             side.reflagged(kind, i, row, flags);
         }
         let mut block = store.table.block_mut(id);
@@ -311,7 +310,7 @@ impl Store {
             return Some(id);
         }
         let side = block.view().side();
-        let mut side = self.sides.get_mut(side as usize).and_then(|s| s.as_deref_mut());
+        let mut side = side_of(&mut self.sides, side);
         while len > 0 && block.view().time(0) < line {
             self.dropped = self.dropped.max(block.view().time(0));
             block.mark(DROPPED);
@@ -327,7 +326,7 @@ impl Store {
                 side => side,
             };
             let mut block = self.table.block_mut(id);
-            let Some(Some(side)) = self.sides.get_mut(side as usize) else { return None };
+            let side = side_of(&mut self.sides, side)?;
             let oldest = block.view().time(0);
             let dropped = if moment.at < oldest {
                 with_row(kind, moment, |row| side.fold(kind, row, line))
@@ -367,10 +366,16 @@ impl Store {
         fill(kind, moment, block.insert(i));
         note_life(kind, &mut block, moment);
         let block = block.view();
-        if let Some(Some(side)) = self.sides.get_mut(block.side() as usize) {
+        if let Some(side) = side_of(&mut self.sides, block.side()) {
             side.inserted(kind, block, i);
         }
     }
+}
+
+/// An entity's running totals; without any, the memory that lists them is not touched.
+#[inline]
+fn side_of(sides: &mut [Option<Box<Side>>], side: u32) -> Option<&mut Side> {
+    if side == NO_SIDE { None } else { sides.get_mut(side as usize)?.as_deref_mut() }
 }
 
 fn note_life(kind: &EntityLayout, block: &mut super::block::BlockMut<'_>, moment: Moment<'_>) {

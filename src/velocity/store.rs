@@ -87,9 +87,9 @@ pub enum Op<'a> {
     },
 }
 
-/// How often a lock is asked for before the thread goes to sleep for it: a little longer than it is
-/// held, which is far less than a sleep and a wake-up cost.
-const SPINS: u32 = 400;
+/// How often a lock is asked for before the thread goes to sleep for it: 20 to 50 us, which is what a sleep
+/// and a wake-up cost, and longer than it is held unless its holder has lost the processor.
+const SPINS: u32 = 1000;
 
 fn acquire(lock: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     for _ in 0..SPINS {
@@ -232,7 +232,8 @@ impl Velocity {
 
     /// The shards of a payment, locked in ascending order: whoever holds one waits only for higher ones.
     /// A payment touches about ten shards for a few microseconds. More shards make two threads meet less
-    /// often and every payment miss the cache more: with 256 and a spin both stay small.
+    /// often and every payment miss the cache more. Whole scores, two threads against one, on 2 cores of a
+    /// Xeon: 256 shards 1.55 times, 512 1.75, 1,024 1.83, where one thread alone is 3 to 8 % slower.
     fn lock(&self, prepared: &mut Prepared) -> Guards<'_> {
         let Prepared { order, places, keys, .. } = prepared;
         places.clear();
@@ -308,7 +309,7 @@ impl Velocity {
     #[inline]
     fn expect_shards(&self, prepared: &Prepared) {
         for shard in prepared.order.iter().filter_map(|(shard, _)| self.shards.get(*shard as usize)) {
-            prefetch_to_write(shard);
+            prefetch_to_write(&**shard);
         }
     }
 

@@ -20,6 +20,8 @@ const INDEX_MIN: usize = 16;
 const NONE: u32 = u32::MAX;
 /// Words of a line.
 const LINE: usize = 8;
+/// Tables with fewer lines take twice as many when they are full.
+const DOUBLED_LINES: usize = 256;
 /// Lines that are asked for before it is known where in a large block the newest event is.
 const LINES_AHEAD: usize = 4;
 
@@ -56,15 +58,16 @@ impl BlockId {
 
 /// The entities of one kind in one shard.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Table {
     /// Tag, size of the block and its first line + 1; 0 is empty.
-    index: Vec<u64>,
+    index: Box<[u64]>,
     lines: Vec<Line>,
-    used: usize,
     lives: u16,
     stride: u16,
     /// Lines of the smallest block.
     base: u16,
+    used: usize,
     /// The first free block of each size; the next one is in its first word.
     free: [u32; CLASSES],
     /// Lines of all free blocks.
@@ -91,7 +94,7 @@ impl Table {
     pub fn new(lives: usize, stride: usize) -> Table {
         let base = (HEADER + lives + stride).div_ceil(LINE) as u16;
         let (lives, stride) = (lives as u16, stride as u16);
-        let (index, lines) = (Vec::new(), Vec::new());
+        let (index, lines) = (Box::default(), Vec::new());
         Table { index, lines, used: 0, lives, stride, base, free: [NONE; CLASSES], idle: 0 }
     }
 
@@ -100,7 +103,7 @@ impl Table {
     }
 
     pub fn bytes(&self) -> usize {
-        8 * self.index.capacity() + size_of::<Line>() * self.lines.capacity()
+        8 * self.index.len() + size_of::<Line>() * self.lines.capacity()
     }
 
     /// Bytes of what has been taken; unlike [`Table::bytes`] the same after an image.
@@ -123,7 +126,7 @@ impl Table {
     /// Checks every place that a word names: what it gives can be used like a table that has grown.
     pub fn of_image(lives: usize, stride: usize, words: &mut Words<'_>) -> Option<Table> {
         let mut table = Table::new(lives, stride);
-        table.index = words.run()?.to_vec();
+        table.index = words.run()?.into();
         let lines = words.run()?;
         table.lines.resize(lines.len() / LINE, Line::zeroed());
         bytemuck::cast_slice_mut(&mut table.lines).get_mut(..lines.len())?.copy_from_slice(lines);
@@ -334,8 +337,9 @@ impl Table {
         }
         let (start, more) = (self.lines.len(), usize::from(self.base) << class);
         if self.lines.capacity() < start + more {
-            // An eighth at a time: little waste, and each line is still moved only a few times.
-            self.lines.reserve_exact((start / 8).max(more * 4));
+            // An eighth at a time: little waste, and each line is still moved only a few times. Small tables
+            // double: others wait for the lock meanwhile, and threads for each other where memory comes from.
+            self.lines.reserve_exact((start / 8).max(start.min(DOUBLED_LINES)).max(more * 4));
         }
         self.lines.resize(start + more, Line::zeroed());
         BlockId { line: start as u32, class }
@@ -384,7 +388,7 @@ impl Table {
 
     /// Makes an index of this size, with room for all entries.
     fn set_index(&mut self, size: usize) {
-        let old = std::mem::replace(&mut self.index, vec![0; size]);
+        let old = std::mem::replace(&mut self.index, vec![0; size].into());
         for entry in old.into_iter().filter(|e| *e != 0) {
             let mut at = tag(entry) as usize & (size - 1);
             while self.index[at] != 0 {
