@@ -21,7 +21,7 @@ const NONE: u32 = u32::MAX;
 /// Words of a line.
 const LINE: usize = 8;
 /// Tables with fewer lines take twice as many when they are full.
-const DOUBLED_LINES: usize = 256;
+const DOUBLED_LINES: usize = 128;
 /// Lines that are asked for before it is known where in a large block the newest event is.
 const LINES_AHEAD: usize = 4;
 
