@@ -109,7 +109,7 @@ impl Parser<'_> {
         match self.peek() {
             Word::Name => {
                 let name = self.source();
-                error.label(format!("a list is `@{name}`, a text is \"{name}\""))
+                error.label(format!("a list is `in @{name}`, a text is \"{name}\""))
             }
             Word::List => error.label("write `in @name`, without brackets"),
             Word::End => error.label("a value is missing here"),
