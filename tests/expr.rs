@@ -218,7 +218,7 @@ fn mistakes_point_at_their_place_and_say_what_would_do() {
         ("any(items, any(«items», price > 1))", "an item has no items", ""),
         ("«price» > 5", "unknown name `price`", "an item's field"),
         ("channel in [\"a\" «\"b\"»]", "separated by commas", "missing before"),
-        ("channel in [«card»]", "after `in` stand literal values", "a list is `in @card`, a text is \"card\""),
+        ("channel in [«card»]", "after `in` stand literal values", "`in @card`, a text is \"card\""),
         ("channel in «[]»", "the list is empty", ""),
         ("«[»1] == 1", "values in brackets stand after `in`", ""),
         ("«@x» == 1", "a list stands after `in`", ""),
