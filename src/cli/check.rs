@@ -1,9 +1,8 @@
 //! `check`: are these rules right, and what do they cost?
 
-use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::cli::open::RulesArgs;
+use crate::cli::open::FolderArgs;
 use crate::cli::{exit, print, print_json};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -21,11 +20,8 @@ use crate::simulate::{Simulator, SimulatorSettings};
     tollgate check --fields            the fields rules can read\n  \
     tollgate check my-rules --json")]
 pub(super) struct Args {
-    /// Folder of rule files, as --rules
-    #[arg(value_name = "DIR", conflicts_with = "rules")]
-    dir: Option<PathBuf>,
     #[command(flatten)]
-    rules: RulesArgs,
+    folder: FolderArgs,
     /// Show what each rule costs by itself, on simulated payments
     #[arg(long)]
     cost: bool,
@@ -73,9 +69,7 @@ struct RuleLine {
 }
 
 pub(super) fn run(args: Args) -> Result<u8, Error> {
-    let mut rules = args.rules;
-    rules.rules = rules.rules.or(args.dir);
-    let pipeline = rules.open()?;
+    let pipeline = args.folder.open()?;
     if args.fields {
         return fields(&pipeline, args.json);
     }

@@ -34,6 +34,23 @@ pub(super) struct RulesArgs {
     pub(super) schema: Option<PathBuf>,
 }
 
+/// [`RulesArgs`] of commands about a folder, which may be named by itself.
+#[derive(Args)]
+pub(super) struct FolderArgs {
+    /// Folder of rule files, as --rules
+    #[arg(value_name = "DIR", conflicts_with = "rules")]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    rules: RulesArgs,
+}
+
+impl FolderArgs {
+    pub(super) fn open(self) -> Result<Pipeline, Error> {
+        let rules = self.rules.rules.or(self.dir);
+        RulesArgs { rules, ..self.rules }.open()
+    }
+}
+
 #[derive(Args, Default)]
 pub(super) struct ModelArgs {
     /// Model whose score counts, instead of the one that policy.toml names

@@ -1,8 +1,6 @@
 //! `test`: the rules' own examples.
 
-use std::path::PathBuf;
-
-use crate::cli::open::RulesArgs;
+use crate::cli::open::FolderArgs;
 use crate::cli::{exit, print, print_json};
 use crate::error::{Error, ErrorKind};
 
@@ -13,11 +11,8 @@ use crate::error::{Error, ErrorKind};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  tollgate test\n  tollgate test my-rules --json")]
 pub(super) struct Args {
-    /// Folder of rule files, as --rules
-    #[arg(value_name = "DIR", conflicts_with = "rules")]
-    dir: Option<PathBuf>,
     #[command(flatten)]
-    rules: RulesArgs,
+    folder: FolderArgs,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -33,9 +28,7 @@ struct Report {
 
 pub(super) fn run(args: Args) -> Result<u8, Error> {
     // Loading runs every example; a failing one is a mistake of the file like any other.
-    let mut rules = args.rules;
-    rules.rules = rules.rules.or(args.dir);
-    let (report, code) = match rules.open() {
+    let (report, code) = match args.folder.open() {
         Ok(pipeline) => {
             let rules = pipeline.rules();
             let report = Report {

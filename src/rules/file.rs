@@ -1,7 +1,7 @@
 //! How is a rule file read? TOML frame by serde, `when` by the expression compiler, every mistake
 //! with its place in the file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -157,17 +157,16 @@ impl Source<'_> {
 
     /// Keeps the id for this rule.
     fn take(&mut self, id: &Spanned<String>) {
-        let place = format!("{}:{}", self.path, line_of(self.text, id.span().start));
-        if let Some(other) = self.taken.get(id.get_ref()) {
-            let message = format!("there is a rule `{}` already", id.get_ref());
-            let help = format!("the other is at {other}");
-            self.wrong.push(
-                Diagnostic::at(self.path, self.text, id.span(), message)
-                    .label("another name, or leave one out")
-                    .help(help),
-            );
-        } else {
-            self.taken.insert(id.get_ref().clone(), place);
+        match self.taken.entry(id.get_ref().clone()) {
+            hash_map::Entry::Vacant(free) => {
+                free.insert(format!("{}:{}", self.path, line_of(self.text, id.span().start)));
+            }
+            hash_map::Entry::Occupied(other) => {
+                let message = format!("there is a rule `{}` already", id.get_ref());
+                let wrong = Diagnostic::at(self.path, self.text, id.span(), message);
+                let wrong = wrong.label("another name, or leave one out");
+                self.wrong.push(wrong.help(format!("the other is at {}", other.get())));
+            }
         }
     }
 

@@ -310,7 +310,7 @@ impl Velocity {
     #[inline]
     fn expect_shards(&self, prepared: &Prepared) {
         for shard in prepared.order.iter().filter_map(|(shard, _)| self.shards.get(*shard as usize)) {
-            prefetch_to_write(&**shard);
+            prefetch_to_write(shard);
         }
     }
 
